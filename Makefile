@@ -1,0 +1,81 @@
+# Everything a newcomer needs: `make serve` and `make check`. Both set themselves up.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+UV := .venv/bin/uv
+export VIRTUAL_ENV := $(CURDIR)/.venv
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+# uv does not read pip's settings: pass on what the machine says of its package sources.
+ifdef PIP_FIND_LINKS
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+endif
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+# With no index or link folder named, let uv choose torch builds by the machine: CPU where there is no GPU.
+ifeq ($(strip $(UV_FIND_LINKS)$(UV_DEFAULT_INDEX)$(UV_INDEX_URL)$(UV_INDEX)),)
+export UV_TORCH_BACKEND ?= auto
+endif
+
+.PHONY: help setup serve prepare check fmt lint type test e2e lock clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.dev  ## everything for development: server, training, promotion, checks
+
+serve: .venv/.serve  ## set up, pull the pinned models, serve them on port 8000
+	@serve $(ARGS)
+
+prepare: .venv/.serve  ## pull, verify and build what `serve` needs, then stop
+	@serve prepare
+
+check: lint type test  ## lint, types and every test: what CI runs
+
+fmt: .venv/.dev  ## format and fix what can be fixed
+	ruff format . && ruff check --fix .
+
+lint: .venv/.dev
+	ruff format --check . && ruff check . && lint-imports
+
+type: .venv/.dev
+	mypy
+
+test: .venv/.dev
+	pytest -m "not e2e"
+
+e2e: .venv/.dev  ## the long forms of the promises
+	pytest -m e2e
+
+lock: .venv/.uv  ## resolve requirements/*.txt anew (plain name==version lines, no addresses)
+	$(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
+	  --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements/serve.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
+	  --no-emit-index-url --no-emit-find-links --extra dev -c requirements/serve.txt pyproject.toml \
+	  -o requirements/dev.txt
+	@# torch names its CUDA libraries itself, exactly, where they are wanted
+	@sed -i -E '/^(nvidia-|cuda-|triton)/d' requirements/dev.txt
+
+clean:  ## remove what was built here (never models.dvc, remote/ or mlflow.db)
+	rm -rf .venv .pinion .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.venv/.uv: requirements/uv.txt
+	@command -v git >/dev/null || { echo "Pinion needs git on PATH, and found none: install git and run make again." >&2; exit 1; }
+	@command -v $(PYTHON) >/dev/null || { echo "Pinion needs Python 3.11 or newer as '$(PYTHON)': install it, or run make PYTHON=/path/to/python3." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Pinion needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) -V 2>&1): run make PYTHON=python3.11 (or newer)." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "'$(PYTHON)' has no venv module: install it (on Debian and Ubuntu: apt install python3-venv) and run make again." >&2; exit 1; }
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/uv.txt
+	@touch $@
+
+.venv/.serve: .venv/.uv requirements/serve.txt pyproject.toml
+	@echo "Setting up the server in .venv"
+	@$(UV) pip install --quiet -r requirements/serve.txt
+	@$(UV) pip install --quiet --no-deps -e .
+	@touch $@
+
+.venv/.dev: .venv/.serve requirements/dev.txt
+	@echo "Setting up the tools for training, promotion and checks in .venv"
+	@$(UV) pip install --quiet --compile-bytecode -r requirements/dev.txt
+	@touch $@

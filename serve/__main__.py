@@ -1,0 +1,180 @@
+"""The command `serve`: read the settings, then serve, prepare, or show the history. One process."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import structlog
+import typer
+import uvicorn
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from serve import app as composition
+from serve import log as logging
+from serve.artifact import history, watch
+from serve.artifact.pin import FILENAME, Pin, read
+from serve.errors import PinUnreadable, RolloutFailed
+from serve.settings import Settings
+
+log = structlog.get_logger()
+
+cli = typer.Typer(
+    help="Serve the MLflow models that models.dvc pins.", add_completion=True, pretty_exceptions_enable=False
+)
+
+Repo = Annotated[Path | None, typer.Option(help="The git repository that holds models.dvc.", show_default=".")]
+
+
+@cli.callback(invoke_without_command=True)
+def serve(
+    context: typer.Context,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0: a free one.", show_default="8000")] = None,
+    repo: Repo = None,
+    workers: Annotated[int | None, typer.Option(help="Workers for each model.", show_default="1")] = None,
+) -> None:
+    """Pull, verify and serve what models.dvc pins; follow it as git changes it."""
+    if context.invoked_subcommand is not None:
+        context.obj = repo
+        return
+    settings = _settings(repo, http={"host": host, "port": port}, worker={"count": workers})
+    logging.configure(settings.log_level)
+    _pin(settings)
+    listener = _listen(settings)
+    host_now, port_now = listener.getsockname()[:2]
+    log.info("listening", url=f"http://{host_now}:{port_now}", docs=f"http://{host_now}:{port_now}/docs")
+    _run(settings, listener)
+
+
+@cli.command()
+def prepare(context: typer.Context, repo: Repo = None) -> None:
+    """Pull, verify and build all that serving needs, then stop: for images, and for machines without a network."""
+    settings = _settings(repo or context.obj)
+    logging.configure(settings.log_level)
+    pin = _pin(settings)
+    rollout = composition.make_rollout(settings, composition.make_metrics())
+    try:
+        snapshots = asyncio.run(rollout.prepare(pin))
+    except RolloutFailed as error:
+        _exit(error.message, 1)
+    except KeyboardInterrupt:
+        _exit("interrupted; what was finished is kept", 130)
+    log.info("prepared", models=[one.name for one in snapshots], state=str(settings.state))
+
+
+@cli.command(name="history")
+def show_history(context: typer.Context, repo: Repo = None) -> None:
+    """List what was pinned when, from git: each commit of models.dvc, its models, runs and metrics."""
+    settings = _settings(repo or context.obj)
+    found = history.releases(settings.repo)
+    if not found:
+        _exit(f"git knows no commit of {FILENAME} in {settings.repo}; a promotion makes one", 1)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("revision", "date", "model", "digest", "run", "metrics"):
+        table.add_column(heading, no_wrap=heading != "metrics")
+    for release in found:
+        _add_release(table, release)
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def _add_release(table: Table, release: history.Release) -> None:
+    day = release.date[:16].replace("T", " ")
+    if release.pin is None:
+        table.add_row(release.revision[:12], day, "(unreadable)", "", "", release.subject)
+        return
+    for at, model in enumerate(release.pin.models):
+        lead = (release.revision[:12], day) if at == 0 else ("", "")
+        metrics = ", ".join(f"{name} {value:.4g}" for name, value in model.metrics.items())
+        table.add_row(*lead, model.name, model.digest[7:19], model.run[:12], metrics)
+
+
+def _settings(repo: Path | None, **groups: dict[str, Any]) -> Settings:
+    """Settings from the environment, with what the command line says on top; one line where they are wrong."""
+    _refuse_unknown_variables()
+    try:
+        settings = Settings()
+        for group, given in {"artifact": {"repo": repo}, **groups}.items():
+            said = {key: value for key, value in given.items() if value is not None}
+            merged = {**getattr(settings, group).model_dump(), **said}
+            checked = type(getattr(settings, group)).model_validate(merged)
+            settings = settings.model_copy(update={group: checked})
+    except ValidationError as error:
+        first = error.errors()[0]
+        _exit(f"setting {'.'.join(map(str, first['loc']))}: {first['msg']}", 2)
+    return settings
+
+
+def _refuse_unknown_variables() -> None:
+    """A misspelt variable must not be silently without effect."""
+    known = {f"PINION_{name}".upper() for name in Settings.model_fields}
+    for variable in os.environ:
+        if variable.startswith("PINION_") and not any(
+            variable.upper() == name or variable.upper().startswith(f"{name}__") for name in known
+        ):
+            _exit(f"environment variable {variable} is no setting of Pinion; see docs/settings.md", 2)
+
+
+def _pin(settings: Settings) -> Pin:
+    """The pin at start: a repository without a readable one is refused at once."""
+    path = settings.repo / FILENAME
+    if not settings.repo.is_dir():
+        _exit(f"there is no folder {settings.repo}: name the git repository with --repo", 2)
+    if not path.is_file():
+        _exit(f"there is no {FILENAME} in {settings.repo}: promote a model first, or name another --repo", 2)
+    try:
+        return read(watch.look(settings.repo))
+    except PinUnreadable as error:
+        _exit(error.message, 2)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """The listening socket, bound before anything else is started."""
+    host, port = settings.http.host, settings.http.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(1024)
+    except (OSError, OverflowError) as error:
+        _exit(f"can't listen on {host}:{port}: {error.strerror if isinstance(error, OSError) else error}", 1)
+    return listener
+
+
+def _run(settings: Settings, listener: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT; then drain and return."""
+    config = uvicorn.Config(
+        composition.build(settings),
+        http="httptools",
+        loop="uvloop",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=int(settings.rollout.drain_timeout_seconds) + 1,
+    )
+    # uvicorn raises the signal again once it has stopped; after a clean drain that must not kill us.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    uvicorn.Server(config).run(sockets=[listener])
+    log.info("stopped")
+
+
+def _exit(message: str, code: int) -> NoReturn:
+    typer.echo(f"serve: {message}", err=True)
+    raise typer.Exit(code)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    cli()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""The composition root: builds the rooms from the settings, opens and closes them with the application.
+
+The server listens from its first moment, live and not ready; the first release is made while it does.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, disable_created_metrics
+from prometheus_client.process_collector import ProcessCollector
+
+from serve import scratch
+from serve.artifact import watch
+from serve.artifact.fetch import Store
+from serve.front.predict import Predict
+from serve.front.routes import application
+from serve.inference import Inference
+from serve.metrics import Metrics
+from serve.rollout import Rollout, RolloutOptions
+from serve.settings import Settings
+from serve.worker.pool import PoolLimits
+
+
+def build(settings: Settings) -> FastAPI:
+    """The ASGI application for these settings."""
+    metrics = make_metrics()
+    rollout = make_rollout(settings, metrics)
+    inference = Inference(
+        rollout,
+        metrics,
+        default_model=settings.rollout.default_model,
+        max_rows=settings.http.max_rows,
+        timeout_seconds=settings.http.request_timeout_seconds,
+    )
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        pins = watch.pins(settings.repo, settings.rollout.watch_interval_seconds)
+        following = asyncio.create_task(rollout.follow(pins))
+        try:
+            yield
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+            await rollout.close()
+
+    predict = Predict(inference, metrics, settings.http.max_body_bytes)
+    return application(rollout, predict, metrics, lifespan, version("pinion-serve"))
+
+
+def make_metrics() -> Metrics:
+    """The server's metrics on a registry of their own, with those of the process."""
+    disable_created_metrics()
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    return Metrics(registry)
+
+
+def make_rollout(settings: Settings, metrics: Metrics) -> Rollout:
+    """The rollout these settings describe, over a state folder made ready."""
+    state = settings.state
+    state.mkdir(parents=True, exist_ok=True)
+    (state / ".gitignore").write_text("*\n", encoding="utf-8")  # never the repository's business
+    scratch.sweep(state)
+    options = RolloutOptions(
+        limits=PoolLimits(
+            workers=settings.worker.count,
+            max_batch_rows=settings.batch.max_rows,
+            max_waiting_rows=settings.batch.max_waiting_rows,
+            load_timeout_seconds=settings.worker.load_timeout_seconds,
+        ),
+        threads=settings.threads,
+        environment=settings.worker.environment,
+        pull_timeout_seconds=settings.artifact.pull_timeout_seconds,
+        build_timeout_seconds=settings.worker.build_timeout_seconds,
+        golden_timeout_seconds=settings.rollout.golden_timeout_seconds,
+        drain_timeout_seconds=settings.rollout.drain_timeout_seconds,
+        first_retry_seconds=settings.rollout.first_retry_seconds,
+        longest_retry_seconds=settings.rollout.longest_retry_seconds,
+    )
+    return Rollout(Store(settings.repo, state), options, metrics)

@@ -1,0 +1,152 @@
+"""`models.dvc` ⇄ `Pin`: what a promotion writes, read strictly, so that a checkout is a release.
+
+The file is DVC's own, with one `outs` entry for the folder `models/`; DVC keeps `meta:` as it is, and there
+Pinion records each model's SHA-256 tree digest (MD5, DVC's, is no proof against tampering), run and metrics.
+Anything a promotion would not write is refused in a sentence. Pure: bytes in, data out, and back.
+"""
+
+import io
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from serve.errors import PinUnreadable
+
+FILENAME = "models.dvc"
+FOLDER = "models"
+FORMAT = 1
+MAX_BYTES = 64 * 1024
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_OID = re.compile(r"[0-9a-f]{32}\.dir")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedModel:
+    """One model of a pin; `digest` is 'sha256:' and the tree digest of `models/<name>`."""
+
+    name: str
+    digest: str
+    run: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """What models.dvc says: the folder's DVC object (`oid`, bytes, files) and the models in it, by name."""
+
+    oid: str
+    size: int
+    files: int
+    models: tuple[PinnedModel, ...]
+
+
+def is_name(name: str) -> bool:
+    """Whether `name` may be a model's: a folder, a URL segment and a label in one."""
+    return _NAME.fullmatch(name) is not None
+
+
+def write(pin: Pin) -> bytes:
+    """The pin as the bytes of models.dvc."""
+    models = {
+        model.name: {"digest": model.digest, "run": model.run, "metrics": dict(model.metrics)}
+        for model in sorted(pin.models, key=lambda model: model.name)
+    }
+    out = {"md5": pin.oid, "size": pin.size, "nfiles": pin.files, "hash": "md5", "path": FOLDER}
+    stream = io.BytesIO()
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.width = 1000  # one line a value
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # keep the order above
+    yaml.dump({"outs": [out], "meta": {"pinion": {"format": FORMAT, "models": models}}}, stream)
+    return stream.getvalue()
+
+
+def read(data: bytes) -> Pin:
+    """The pin in the bytes of models.dvc, or `PinUnreadable`."""
+    if len(data) > MAX_BYTES:
+        raise PinUnreadable(f"{FILENAME} has {len(data)} bytes; a promotion writes at most {MAX_BYTES}")
+    if not data.strip():
+        raise PinUnreadable(f"{FILENAME} is empty")
+    try:
+        document = YAML(typ="safe", pure=True).load(data.decode("utf-8"))
+    except (YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise PinUnreadable(f"{FILENAME} is not YAML: {_first_line(error)}") from error
+    top = _mapping(document, "", {"outs", "meta"})
+    outs = top["outs"]
+    if not isinstance(outs, list) or len(outs) != 1:
+        raise PinUnreadable(f"{FILENAME}: outs must hold one entry, the folder {FOLDER}")
+    return _pin(_mapping(outs[0], "outs[0]", {"md5", "size", "nfiles", "hash", "path"}), top["meta"])
+
+
+def read_out(data: bytes) -> Pin:
+    """What `dvc add` wrote of the folder, as a pin that names no models yet."""
+    return _out(YAML(typ="safe", pure=True).load(data.decode("utf-8"))["outs"][0])
+
+
+def _out(out: Mapping[str, Any]) -> Pin:
+    _expect(out["path"] == FOLDER, "outs[0].path", f"must be {FOLDER}")
+    _expect(out["hash"] == "md5", "outs[0].hash", "must be md5")
+    _expect(_matches(_OID, out["md5"]), "outs[0].md5", "must be 32 hex digits and .dir")
+    _expect(_count(out["size"]) and _count(out["nfiles"]), "outs[0]", "size and nfiles must be counts")
+    return Pin(out["md5"], out["size"], out["nfiles"], ())
+
+
+def _pin(out: Mapping[str, Any], meta: Any) -> Pin:
+    pinion = _mapping(_mapping(meta, "meta", {"pinion"})["pinion"], "meta.pinion", {"format", "models"})
+    _expect(pinion["format"] == FORMAT, "meta.pinion.format", f"must be {FORMAT}: this server reads no other")
+    models = _mapping(pinion["models"], "meta.pinion.models", None)
+    _expect(len(models) > 0, "meta.pinion.models", "must name at least one model")
+    return replace(_out(out), models=tuple(_model(*item) for item in models.items()))
+
+
+def _model(name: Any, entry: Any) -> PinnedModel:
+    where = f"meta.pinion.models.{name}"
+    _expect(_matches(_NAME, name), where, "must be named with letters, digits, '.', '_' and '-'")
+    fields = _mapping(entry, where, {"digest", "run", "metrics"})
+    _expect(_matches(_DIGEST, fields["digest"]), f"{where}.digest", "must be sha256: and 64 hex digits")
+    _expect(isinstance(fields["run"], str), f"{where}.run", "must be a string")
+    metrics = _mapping(fields["metrics"], f"{where}.metrics", None)
+    _expect(all(_metric(*item) for item in metrics.items()), f"{where}.metrics", "must be finite numbers by name")
+    return PinnedModel(name, fields["digest"], fields["run"], {key: float(value) for key, value in metrics.items()})
+
+
+def _metric(name: Any, value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(name, str) and number and math.isfinite(value)
+
+
+def _mapping(value: Any, where: str, keys: set[str] | None) -> Mapping[str, Any]:
+    place = where or "the top level"
+    _expect(isinstance(value, dict), place, "must be a mapping")
+    if keys is not None and set(value) != keys:
+        told = [f"lacks '{key}'" for key in sorted(keys - set(value))]
+        told += [f"has '{key}', which no promotion writes" for key in sorted(set(value) - keys, key=str)]
+        raise PinUnreadable(f"{FILENAME}: {place} {' and '.join(told)}")
+    mapping: Mapping[str, Any] = value
+    return mapping
+
+
+def _matches(pattern: re.Pattern[str], value: Any) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def _count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _expect(holds: bool, where: str, wanted: str) -> None:
+    if not holds:
+        raise PinUnreadable(f"{FILENAME}: {where} {wanted}")
+
+
+def _first_line(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    where = f" at line {mark.line + 1}" if mark is not None else ""
+    told = getattr(error, "problem", None) or str(error).splitlines()[0]
+    return f"{told}{where}"

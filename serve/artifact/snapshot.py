@@ -1,0 +1,173 @@
+"""One model's verified, read-only folder, opened: its bytes hashed once more, its facts read.
+
+    model/            the MLflow model, byte for byte as logged
+    environment.txt   every package of its environment, `name==version` a line
+    golden.json       requests and the answers the served model must reproduce
+    promotion.json    run, metrics, params, who, when, checks
+
+Nothing is executed or imported here; what can't be read is `SnapshotUnreadable`.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from serve import scratch
+from serve.artifact.fetch import Store
+from serve.artifact.pin import PinnedModel
+from serve.artifact.verify import require
+from serve.errors import DigestMismatch, SnapshotUnreadable
+from serve.signature.spec import Signature, parse
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A recorded environment: Python's version ('3.11.7') and every package, sorted."""
+
+    python: str
+    requirements: tuple[str, ...]
+
+    @property
+    def python_minor(self) -> str:
+        return ".".join(self.python.split(".")[:2])
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """What the promotion recorded of one model."""
+
+    run: str
+    metrics: Mapping[str, float]
+    batchable: bool
+    recorded: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """Requests ('request': a body of /predict) with the answers they must get ('predictions'), within tolerance."""
+
+    cases: tuple[Mapping[str, Any], ...]
+    rtol: float
+    atol: float
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One model ready to be loaded from `folder`/model."""
+
+    name: str
+    digest: str
+    folder: Path
+    signature: Signature
+    recipe: Recipe
+    promotion: Promotion
+    golden: Golden
+
+    @property
+    def model_folder(self) -> Path:
+        return self.folder / "model"
+
+
+def verified(store: Store, model: PinnedModel) -> Snapshot:
+    """Hash the stored folder against the pin and open it; `DigestMismatch` or `SnapshotUnreadable` otherwise.
+
+    A stored folder that does not match is removed, so that the next try pulls it afresh.
+    """
+    folder = store.snapshot(model)
+    try:
+        require(folder, model.name, model.digest)
+    except DigestMismatch:
+        scratch.remove(folder)
+        raise
+    return opened(folder, model.name, model.digest)
+
+
+def opened(folder: Path, name: str, digest: str) -> Snapshot:
+    """The facts of a folder laid out as above, whose bytes the caller has verified."""
+    promotion = _json(folder / "promotion.json")
+    golden = _json(folder / "golden.json")
+    try:
+        return Snapshot(
+            name,
+            digest,
+            folder,
+            signature(folder / "model"),
+            Recipe(recorded_python(folder / "model"), requirements(folder / "environment.txt")),
+            Promotion(
+                str(promotion.get("run", "")),
+                dict(promotion.get("metrics", {})),
+                bool(promotion["batchable"]),
+                promotion,
+            ),
+            Golden(tuple(golden["cases"]), float(golden["rtol"]), float(golden["atol"])),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise SnapshotUnreadable(f"model '{name}': promotion.json or golden.json lacks {error}") from error
+
+
+def signature(model: Path) -> Signature:
+    """The signature recorded in the MLflow model folder."""
+    try:
+        return parse(mlmodel(model).get("signature"))
+    except (ValueError, KeyError, TypeError) as error:
+        raise SnapshotUnreadable(f"{model.parent.name}/MLmodel: its signature is unreadable ({error})") from error
+
+
+def mlmodel(model: Path) -> Mapping[str, Any]:
+    """The MLmodel file of an MLflow model folder."""
+    return _yaml(model / "MLmodel")
+
+
+def recorded_python(model: Path) -> str:
+    """The Python version the model was logged under: python_env.yaml's word, else the pyfunc flavor's."""
+    if (model / "python_env.yaml").is_file():
+        version = _yaml(model / "python_env.yaml").get("python")
+    else:
+        version = mlmodel(model).get("flavors", {}).get("python_function", {}).get("python_version")
+    if not isinstance(version, str) or len(version.split(".")) < 2:
+        raise SnapshotUnreadable("the model's recipe names no Python version (python_env.yaml, 'python: 3.11.7')")
+    return version
+
+
+def requirements(path: Path) -> tuple[str, ...]:
+    """The packages in an environment.txt; every line must be `name==version`, with a marker at most."""
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise SnapshotUnreadable(f"{path.name} can't be read: {error}") from error
+    found = sorted(line for line in lines if line and not line.startswith("#"))
+    for line in found:
+        try:
+            requirement = Requirement(line)
+        except InvalidRequirement as error:
+            raise SnapshotUnreadable(f"{path.name}: '{line[:80]}' is not name==version") from error
+        pinned = [specifier for specifier in requirement.specifier if specifier.operator == "=="]
+        if requirement.url or len(pinned) != 1 or len(requirement.specifier) != 1:
+            raise SnapshotUnreadable(f"{path.name}: '{line[:80]}' is not name==version")
+    return tuple(found)
+
+
+def _yaml(path: Path) -> Mapping[str, Any]:
+    try:
+        document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except (OSError, YAMLError, UnicodeDecodeError) as error:
+        raise SnapshotUnreadable(f"{path.name} can't be read: {str(error).splitlines()[0]}") from error
+    if not isinstance(document, dict):
+        raise SnapshotUnreadable(f"{path.name} is not a mapping")
+    return document
+
+
+def _json(path: Path) -> Any:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SnapshotUnreadable(f"{path.name} can't be read: {error}") from error
+    if not isinstance(document, dict):
+        raise SnapshotUnreadable(f"{path.name} is not an object")
+    return document

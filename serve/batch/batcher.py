@@ -1,0 +1,109 @@
+"""A bounded queue of entries for one model; `take()` gives the next batch to whichever worker asks.
+
+Owned by the event loop: every method runs on it, and none blocks it. An entry leaves by exactly one of result,
+error, or dropped (its caller is gone); one that is late or gone is dropped here and never reaches the model.
+"""
+
+import asyncio
+import collections
+import time
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from serve.batch.policy import Policy
+from serve.child.wire import Value
+from serve.errors import DeadlineExceeded, QueueFull, ServeError
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A request waiting for its answer, and the slot the answer goes into.
+
+    `deadline` and `arrived` are readings of the batcher's clock, in seconds. `attempts` counts the workers that
+    died with it.
+    """
+
+    value: Value
+    params: Mapping[str, Any]
+    group: Hashable
+    deadline: float
+    arrived: float
+    reply: asyncio.Future[Value]
+    rows: int = field(init=False)
+    attempts: int = 0
+
+    def __post_init__(self) -> None:
+        self.rows = self.value.rows
+
+    def resolve(self, value: Value) -> None:
+        if not self.reply.done():
+            self.reply.set_result(value)
+
+    def refuse(self, error: ServeError) -> None:
+        if not self.reply.done():
+            self.reply.set_exception(error)
+
+
+class Batcher:
+    """The queue of model `name`. At most `max_waiting_rows` rows wait; more are refused with `QueueFull`."""
+
+    def __init__(
+        self,
+        name: str,
+        policy: Policy,
+        max_waiting_rows: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self.rows = 0
+        self._policy = policy
+        self._max_waiting_rows = max_waiting_rows
+        self._clock = clock
+        self._waiting: collections.deque[Entry] = collections.deque()
+        self._arrived = asyncio.Event()
+
+    def put(self, entry: Entry) -> None:
+        """Queue an entry, or raise `QueueFull`. A single request larger than the queue is let into an empty one."""
+        if self.rows and self.rows + entry.rows > self._max_waiting_rows:
+            raise QueueFull(self.name, self._max_waiting_rows)
+        self._append(entry)
+
+    def put_back(self, entries: Sequence[Entry]) -> None:
+        """Return entries whose worker died to the front of the queue, in their order; never refused."""
+        for entry in reversed(entries):
+            self._waiting.appendleft(entry)
+            self.rows += entry.rows
+        self._arrived.set()
+
+    async def take(self) -> list[Entry]:
+        """The next batch, of at least one entry. Cancelling loses nothing: entries leave without a pause."""
+        while True:
+            while self._waiting:
+                batch = [self._pop() for _ in range(self._policy.count(self._waiting))]
+                wanted = [entry for entry in batch if self._still_wanted(entry)]
+                if wanted:
+                    return wanted
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    def refuse_all(self, error: ServeError) -> None:
+        """Answer everything that waits with `error`."""
+        while self._waiting:
+            self._pop().refuse(error)
+
+    def _append(self, entry: Entry) -> None:
+        self._waiting.append(entry)
+        self.rows += entry.rows
+        self._arrived.set()
+
+    def _pop(self) -> Entry:
+        entry = self._waiting.popleft()
+        self.rows -= entry.rows
+        return entry
+
+    def _still_wanted(self, entry: Entry) -> bool:
+        """False, and dropped or refused, where the caller left or the deadline passed."""
+        if entry.deadline <= self._clock():
+            entry.refuse(DeadlineExceeded(self.name, entry.deadline - entry.arrived))
+        return not entry.reply.done()

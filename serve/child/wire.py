@@ -1,0 +1,244 @@
+"""Messages between the server and a model's process: plain data as bytes, no I/O, no pickle.
+
+Both ends import this file: the server as `serve.child.wire`, the child as its sibling `wire`. A frame is
+
+    b"PNN1" · header length (u32) · body length (u64) · header (UTF-8 JSON) · buffers, back to back
+
+all integers little-endian. The header is one message; wherever it says `{"bytes": n}` the next n bytes of the
+body are meant, in order. Numbers travel as raw little-endian row-major buffers; everything else as JSON.
+
+    server → child   load · predict · ping          child → server   ready · failed · answers · pong
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass, field
+from typing import Any, Optional, Union
+
+MAGIC = b"PNN1"
+PREFIX = struct.Struct("<4sIQ")
+MAX_HEADER_BYTES = 64 * 2**20
+MAX_BODY_BYTES = 2**31
+
+JSON = "json"  # dtype of a part whose data is a UTF-8 JSON list (one element a row) or any JSON value
+BASE64 = "base64"  # the same, each element a base64 string standing for bytes
+
+Buffer = Union[bytes, bytearray, memoryview]
+
+
+class WireError(Exception):
+    """The other end sent bytes that are no frame of ours."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One named piece of a value: a tensor or a column.
+
+    `dtype` is a numpy dtype string with byte order ("<f4"), or `JSON`, or `BASE64`. `shape` is row-major; for
+    JSON parts it is (rows,), or () for a single value.
+    """
+
+    name: Optional[str]
+    dtype: str
+    shape: tuple[int, ...]
+    data: Buffer
+
+
+@dataclass(frozen=True)
+class Value:
+    """What goes into a model, or comes out of it.
+
+    `kind` is "array" (one unnamed part), "arrays" (named parts), "frame" (columns, in order) or "json" (one
+    JSON part of any shape).
+    """
+
+    kind: str
+    parts: tuple[Part, ...]
+
+    @property
+    def rows(self) -> int:
+        """Length of the first axis; 1 where there is none."""
+        return self.parts[0].shape[0] if self.parts and self.parts[0].shape else 1
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An error that crossed the wire as text: the class's name, its message, its traceback.
+
+    `whose` is "caller" (the input does not fit the model), "model" (it raised) or "worker" (it could not load).
+    """
+
+    whose: str
+    kind: str
+    message: str
+    trace: str = ""
+
+
+@dataclass(frozen=True)
+class Load:
+    """Load the MLflow model in `folder`."""
+
+    folder: str
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The model is loaded; `facts` says under which versions."""
+
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The model could not be loaded."""
+
+    fault: Fault
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Predict a batch: one value an entry, all of the same columns, dtypes and params."""
+
+    values: tuple[Value, ...]
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """One answer an entry, in the order asked; `seconds` is the time inside the model."""
+
+    answers: tuple[Union[Value, Fault], ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Ping:
+    """Are you there?"""
+
+
+@dataclass(frozen=True)
+class Pong:
+    """Yes."""
+
+
+Message = Union[Load, Ready, Failed, Predict, Answers, Ping, Pong]
+
+
+def encode(message: Message) -> list[Buffer]:
+    """The message as buffers to be written one after another; tensor data is not copied."""
+    buffers: list[Buffer] = []
+    header = json.dumps(_to_header(message, buffers), separators=(",", ":")).encode()
+    body = sum(memoryview(buffer).nbytes for buffer in buffers)
+    return [PREFIX.pack(MAGIC, len(header), body) + header, *buffers]
+
+
+def lengths(prefix: Buffer) -> tuple[int, int]:
+    """Header and body length that a frame's first `PREFIX.size` bytes announce, checked against the limits."""
+    magic, header, body = PREFIX.unpack(prefix)
+    if magic != MAGIC:
+        raise WireError("not a frame: it does not begin with PNN1")
+    if header > MAX_HEADER_BYTES or body > MAX_BODY_BYTES:
+        raise WireError(f"a frame of {header} + {body} bytes is over the limit")
+    return header, body
+
+
+def decode(header: Buffer, body: Buffer) -> Message:
+    """The message in a frame; its parts are views into `body`, not copies. Anything else is a `WireError`."""
+    try:
+        plain = json.loads(bytes(header))
+        return _from_header(plain, _Cursor(memoryview(body)))
+    except WireError:
+        raise
+    except Exception as error:
+        raise WireError(f"unreadable frame: {type(error).__name__}: {error}") from error
+
+
+class _Cursor:
+    """Hands out the body's buffers in order; refuses to end early or late."""
+
+    def __init__(self, body: memoryview) -> None:
+        self._body, self._at = body, 0
+
+    def take(self, count: int) -> memoryview:
+        if count < 0 or self._at + count > len(self._body):
+            raise WireError("a frame's header announces more bytes than its body has")
+        view = self._body[self._at : self._at + count]
+        self._at += count
+        return view
+
+    def end(self) -> None:
+        if self._at != len(self._body):
+            raise WireError("a frame's body has more bytes than its header announces")
+
+
+def _to_header(message: Message, buffers: list[Buffer]) -> dict[str, Any]:
+    if isinstance(message, Load):
+        return {"message": "load", "folder": message.folder}
+    if isinstance(message, Ready):
+        return {"message": "ready", "facts": message.facts}
+    if isinstance(message, Failed):
+        return {"message": "failed", "fault": vars(message.fault)}
+    if isinstance(message, Predict):
+        values = [_value_out(value, buffers) for value in message.values]
+        return {"message": "predict", "values": values, "params": message.params}
+    if isinstance(message, Answers):
+        return {
+            "message": "answers",
+            "answers": [_answer_out(answer, buffers) for answer in message.answers],
+            "seconds": message.seconds,
+        }
+    return {"message": "ping" if isinstance(message, Ping) else "pong"}
+
+
+def _from_header(plain: dict[str, Any], cursor: _Cursor) -> Message:
+    what = plain["message"]
+    message: Message
+    if what == "load":
+        message = Load(plain["folder"])
+    elif what == "ready":
+        message = Ready(plain["facts"])
+    elif what == "failed":
+        message = Failed(Fault(**plain["fault"]))
+    elif what == "predict":
+        message = Predict(tuple(_value_in(value, cursor) for value in plain["values"]), plain["params"])
+    elif what == "answers":
+        answers = tuple(_answer_in(answer, cursor) for answer in plain["answers"])
+        message = Answers(answers, float(plain["seconds"]))
+    elif what == "ping":
+        message = Ping()
+    elif what == "pong":
+        message = Pong()
+    else:
+        raise WireError(f"unknown message {what!r}")
+    cursor.end()
+    return message
+
+
+def _answer_out(answer: Union[Value, Fault], buffers: list[Buffer]) -> dict[str, Any]:
+    if isinstance(answer, Fault):
+        return {"fault": vars(answer)}
+    return {"value": _value_out(answer, buffers)}
+
+
+def _answer_in(plain: dict[str, Any], cursor: _Cursor) -> Union[Value, Fault]:
+    if "fault" in plain:
+        return Fault(**plain["fault"])
+    return _value_in(plain["value"], cursor)
+
+
+def _value_out(value: Value, buffers: list[Buffer]) -> dict[str, Any]:
+    parts = []
+    for part in value.parts:
+        view = memoryview(part.data)
+        buffers.append(view)
+        parts.append({"name": part.name, "dtype": part.dtype, "shape": part.shape, "bytes": view.nbytes})
+    return {"kind": value.kind, "parts": parts}
+
+
+def _value_in(plain: dict[str, Any], cursor: _Cursor) -> Value:
+    parts = tuple(
+        Part(part["name"], part["dtype"], tuple(part["shape"]), cursor.take(part["bytes"])) for part in plain["parts"]
+    )
+    return Value(plain["kind"], parts)

@@ -1,0 +1,175 @@
+"""Every way Pinion can refuse or fail, drawn by who must act.
+
+    ServeError
+    ├── RequestRejected    the caller must change the request
+    │   ├── MalformedRequest · InvalidInputs · ModelNotFound · PayloadTooLarge · UnsupportedContent
+    ├── Unavailable        the caller may try again
+    │   ├── QueueFull · DeadlineExceeded · WorkerDied · NotReady
+    ├── ModelFailed        the model's author must look
+    │   └── PredictFailed
+    └── RolloutFailed      the operator must look; traffic goes on with what is live
+        ├── PinUnreadable · PullFailed · DigestMismatch · SnapshotUnreadable
+        └── EnvironmentFailed · LoadFailed · GoldenMismatch
+
+Each class has a stable `code`, used in answers, logs and metrics alike, and one sentence as its message.
+Nothing here knows HTTP: `front/status.py` holds the one table of statuses.
+"""
+
+from typing import ClassVar
+
+
+class ServeError(Exception):
+    """The root; never raised itself."""
+
+    code: ClassVar[str] = "serve_error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class RequestRejected(ServeError):
+    """The caller must change the request."""
+
+
+class MalformedRequest(RequestRejected):
+    """The body is no request of ours at all: not JSON, not an object, no inputs."""
+
+    code = "malformed_request"
+
+
+class InvalidInputs(RequestRejected):
+    """The body is well formed and does not fit the model's signature."""
+
+    code = "invalid_inputs"
+
+
+class ModelNotFound(RequestRejected):
+    """No live model has that name."""
+
+    code = "model_not_found"
+
+    def __init__(self, name: str | None, live: tuple[str, ...]) -> None:
+        names = ", ".join(live) or "none"
+        super().__init__(
+            f"no model named '{name}' is live; live models: {names}"
+            if name is not None
+            else f"several models are live ({names}): name one, as in /models/{live[0]}/predict"
+        )
+
+
+class PayloadTooLarge(RequestRejected):
+    """The body or its rows exceed a limit."""
+
+    code = "payload_too_large"
+
+
+class UnsupportedContent(RequestRejected):
+    """The body is of a content type that is not read here."""
+
+    code = "unsupported_content"
+
+
+class Unavailable(ServeError):
+    """The caller may try again."""
+
+
+class QueueFull(Unavailable):
+    """More rows wait than the queue may hold."""
+
+    code = "queue_full"
+
+    def __init__(self, model: str, limit: int) -> None:
+        super().__init__(f"model '{model}' has {limit} rows waiting, as many as its queue holds: try again later")
+
+
+class DeadlineExceeded(Unavailable):
+    """The answer did not come in time."""
+
+    code = "deadline_exceeded"
+
+    def __init__(self, model: str, seconds: float) -> None:
+        super().__init__(f"model '{model}' did not answer within {seconds:g} seconds")
+
+
+class WorkerDied(Unavailable):
+    """The worker holding the request died, and so did the one that tried it again."""
+
+    code = "worker_died"
+
+    def __init__(self, model: str, how: str) -> None:
+        super().__init__(f"a worker of model '{model}' died while predicting ({how})")
+
+
+class NotReady(Unavailable):
+    """Nothing is live yet, or every worker is gone."""
+
+    code = "not_ready"
+
+
+class ModelFailed(ServeError):
+    """The model's author must look."""
+
+
+class PredictFailed(ModelFailed):
+    """The model raised. The traceback goes to the log, never to the caller."""
+
+    code = "predict_failed"
+
+    def __init__(self, model: str, kind: str, message: str, trace: str) -> None:
+        super().__init__(f"model '{model}' failed on this input ({kind}); the server's log has the details")
+        self.kind, self.detail, self.trace = kind, message, trace
+
+
+class RolloutFailed(ServeError):
+    """The operator must look; what is live stays live.
+
+    `transient` says whether trying the same pin again later can help without anyone touching git.
+    """
+
+    transient: ClassVar[bool] = False
+
+
+class PinUnreadable(RolloutFailed):
+    """models.dvc is missing, half-written, or not what a promotion writes."""
+
+    code = "pin_unreadable"
+
+
+class PullFailed(RolloutFailed):
+    """DVC could not bring the pinned bytes."""
+
+    code = "pull_failed"
+    transient = True
+
+
+class DigestMismatch(RolloutFailed):
+    """The bytes at hand are not the pinned ones; names every extra, missing and changed file."""
+
+    code = "digest_mismatch"
+    transient = True
+
+
+class SnapshotUnreadable(RolloutFailed):
+    """The verified folder is not a model a promotion would write."""
+
+    code = "snapshot_unreadable"
+
+
+class EnvironmentFailed(RolloutFailed):
+    """The model's recorded environment could not be made."""
+
+    code = "environment_failed"
+    transient = True
+
+
+class LoadFailed(RolloutFailed):
+    """A worker could not load the model."""
+
+    code = "load_failed"
+
+
+class GoldenMismatch(RolloutFailed):
+    """The loaded model does not reproduce the answers recorded at its promotion."""
+
+    code = "golden_mismatch"

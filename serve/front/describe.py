@@ -1,0 +1,73 @@
+"""What is live and what is desired, as plain JSON for `GET /models` and `/health/ready`. Only reads."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from serve.artifact.pin import Pin
+from serve.rollout import Deployed, Rollout
+from serve.signature.spec import Column, Param, Signature, TensorSpec
+
+
+def models(rollout: Rollout) -> dict[str, Any]:
+    """Per model what is live, and beside it what git desires and why that is not live where it is not."""
+    return {
+        "models": {name: deployed(one) for name, one in rollout.models.items()},
+        "desired": pin(rollout.desired),
+        "live": pin(rollout.live.pin if rollout.live else None),
+        "failure": failure(rollout),
+    }
+
+
+def readiness(rollout: Rollout) -> dict[str, Any]:
+    """Ready or not, each model's workers, and the last failure."""
+    workers = {
+        name: {"ready": one.pool.alive, "workers": len(one.pool.workers)} for name, one in rollout.models.items()
+    }
+    return {"ready": rollout.ready, "models": workers, "failure": failure(rollout)}
+
+
+def deployed(one: Deployed) -> dict[str, Any]:
+    """One live model."""
+    return {
+        "name": one.snapshot.name,
+        "state": one.pool.state,
+        "digest": one.snapshot.digest,
+        "revision": one.revision,
+        "run": one.snapshot.promotion.run,
+        "metrics": one.snapshot.promotion.metrics,
+        "since": one.since,
+        "signature": signature(one.snapshot.signature),
+        "batchable": one.snapshot.promotion.batchable,
+        "python": one.snapshot.recipe.python,
+        "workers": one.pool.workers,
+    }
+
+
+def pin(one: Pin | None) -> dict[str, Any] | None:
+    """The digest of each model that a pin names."""
+    return {model.name: model.digest for model in one.models} if one is not None else None
+
+
+def failure(rollout: Rollout) -> dict[str, str] | None:
+    """Why the desired pin is not live; None where it is, or is on its way."""
+    one = rollout.failure
+    return {"code": one.code, "message": one.message, "at": one.at} if one is not None else None
+
+
+def signature(one: Signature) -> dict[str, Any]:
+    """A signature with MLflow's own words."""
+    return {
+        "inputs": [_field(field) for field in one.columns or one.tensors],
+        "outputs": [_field(field) for field in one.outputs],
+        "params": [_param(param) for param in one.params],
+    }
+
+
+def _field(field: Column | TensorSpec) -> Mapping[str, Any]:
+    if isinstance(field, Column):
+        return {"name": field.name, "type": field.type, "required": field.required}
+    return {"name": field.name, "type": "tensor", "dtype": field.dtype, "shape": field.shape}
+
+
+def _param(param: Param) -> Mapping[str, Any]:
+    return {"name": param.name, "type": param.type, "default": param.default, "shape": param.shape}

@@ -1,0 +1,77 @@
+"""The FastAPI application: control routes, docs from local files, and `/predict` mounted as plain ASGI.
+
+`openapi` is made anew on each call, for it shows the live models' own examples.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi_offline import FastAPIOffline
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+
+from serve.front import describe
+from serve.front.openapi import predict_paths
+from serve.front.predict import Predict
+from serve.front.status import PROBLEM_TYPE, problem
+from serve.metrics import Metrics
+from serve.rollout import Rollout
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def application(rollout: Rollout, predict: Predict, metrics: Metrics, lifespan: Lifespan, version: str) -> FastAPI:
+    """The whole HTTP surface of the server."""
+    app = FastAPIOffline(
+        title="Pinion", version=version, description="MLflow models, released by git.", lifespan=lifespan
+    )
+    app.router.routes.append(Route("/predict", predict))
+    app.router.routes.append(Route("/models/{name}/predict", predict))
+    _control_routes(app, rollout, metrics)
+    app.add_exception_handler(HTTPException, _problem)
+    app.openapi = lambda: _openapi(app, rollout)  # type: ignore[method-assign]  # FastAPI's documented way
+    return app
+
+
+def _control_routes(app: FastAPI, rollout: Rollout, metrics: Metrics) -> None:
+    @app.get("/", include_in_schema=False)
+    async def root() -> Response:
+        return RedirectResponse("/docs")
+
+    @app.get("/models", summary="What is live and what git desires")
+    async def models() -> dict[str, Any]:
+        return describe.models(rollout)
+
+    @app.get("/health/live", summary="The server runs")
+    async def live() -> dict[str, bool]:
+        return {"live": True}
+
+    @app.get("/health/ready", summary="Every live model can answer", responses={503: {}})
+    async def ready() -> JSONResponse:
+        body = describe.readiness(rollout)
+        return JSONResponse(body, 200 if body["ready"] else 503)
+
+    @app.get("/metrics", summary="Prometheus metrics", response_class=Response)
+    async def prometheus() -> Response:
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    """Unknown paths and wrong methods in the same shape as every other refusal."""
+    assert isinstance(error, HTTPException)
+    word = HTTPStatus(error.status_code).name.lower()
+    detail = f"{request.method} {request.url.path[:200]}: {error.detail}; the routes are listed at /docs"
+    body = problem(error.status_code, word, detail)
+    return Response(body, error.status_code, error.headers, PROBLEM_TYPE)
+
+
+def _openapi(app: FastAPI, rollout: Rollout) -> dict[str, Any]:
+    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    document["paths"] = {**predict_paths(rollout.models), **document["paths"]}
+    return document

@@ -1,0 +1,1 @@
+"""One file a dialect: its bytes ⇄ `InferenceRequest` and `InferenceResponse`."""

@@ -1,0 +1,54 @@
+"""Every Prometheus metric of the server, declared once on an explicit registry.
+
+Built in `app.py` and handed to the rooms. Labels are names of models, git revisions and fixed words only, so
+no caller can grow the number of series. The same words stand in logs and in answers.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384)
+
+
+class Metrics:
+    """The server's metrics, all on `registry`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self.requests = Counter(
+            "pinion_requests",
+            "Inference requests by model, revision and outcome ('ok' or an error code).",
+            ["model", "revision", "outcome"],
+            registry=registry,
+        )
+        self.stage_seconds = Histogram(
+            "pinion_stage_seconds",
+            "Seconds a request spent in each stage: parse, queue, predict, encode.",
+            ["model", "stage"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.batch_rows = Histogram(
+            "pinion_batch_rows",
+            "Rows in each batch given to a worker.",
+            ["model"],
+            buckets=_ROWS,
+            registry=registry,
+        )
+        self.queue_rows = Gauge("pinion_queue_rows", "Rows waiting for a worker.", ["model"], registry=registry)
+        self.workers = Gauge("pinion_workers", "Workers by state.", ["model", "digest", "state"], registry=registry)
+        self.worker_deaths = Counter(
+            "pinion_worker_deaths", "Workers that died without being asked to.", ["model"], registry=registry
+        )
+        self.rollouts = Counter(
+            "pinion_rollouts",
+            "Releases tried, by outcome ('live', 'superseded' or an error code).",
+            ["outcome"],
+            registry=registry,
+        )
+        self.live = Gauge(
+            "pinion_live_model_info",
+            "1 for each model of the live release.",
+            ["model", "digest", "revision", "run"],
+            registry=registry,
+        )

@@ -1,0 +1,44 @@
+"""Folders for work in progress, below the state folder: `<state>/scratch/<pid of the owner>-<random>`.
+
+An owner removes its own when done; what a killed owner left is removed by the next server to start.
+"""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def make(state: Path) -> Path:
+    """A new empty folder that this process owns."""
+    parent = state / "scratch"
+    parent.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(dir=parent, prefix=f"{os.getpid()}-"))
+
+
+def remove(folder: Path) -> None:
+    """Remove a scratch folder, whatever permissions were set in it."""
+    for root, _, _ in os.walk(folder):
+        with contextlib.suppress(OSError):
+            Path(root).chmod(0o755)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def folder(state: Path) -> Iterator[Path]:
+    """A scratch folder for the length of a block."""
+    place = make(state)
+    try:
+        yield place
+    finally:
+        remove(place)
+
+
+def sweep(state: Path) -> None:
+    """Remove the scratch folders of processes that are no more."""
+    for place in (state / "scratch").glob("*-*"):
+        owner = place.name.split("-")[0]
+        if owner.isdigit() and not Path("/proc", owner).exists():
+            remove(place)

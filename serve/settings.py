@@ -1,0 +1,117 @@
+"""Every setting of the server, in one frozen object, grouped as the rooms are. Built once, in `cli.py`.
+
+From environment variables such as `PINION_BATCH__MAX_ROWS`; command-line options win. Unknown names and
+impossible values are refused at start. Times are in seconds.
+"""
+
+import os
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from serve.worker.environment import EnvironmentPolicy
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class HttpSettings(_Group):
+    """The HTTP door."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; 0.0.0.0 for all, behind a network you trust."""
+    port: int = Field(default=8000, ge=0, le=65535)
+    """Port to listen on; 0 takes a free one, and the log says which."""
+    max_body_bytes: PositiveInt = 8 * 2**20
+    """Largest request body."""
+    max_rows: PositiveInt = 10_000
+    """Most rows in one request."""
+    request_timeout_seconds: PositiveFloat = 30.0
+    """How long a request may take, waiting included; past it the caller gets 504 and a stuck worker is replaced."""
+
+
+class BatchSettings(_Group):
+    """Waiting and batching."""
+
+    max_rows: PositiveInt = 256
+    """Most rows in one batch; a single larger request still goes, alone."""
+    max_waiting_rows: PositiveInt = 10_000
+    """Most rows waiting for a model's workers; more are refused with 429."""
+
+
+class WorkerSettings(_Group):
+    """The model's processes."""
+
+    count: PositiveInt = 1
+    """Workers for each model."""
+    threads: NonNegativeInt = 0
+    """Threads a worker may compute with; 0 shares the machine's cores among a model's workers."""
+    environment: EnvironmentPolicy = EnvironmentPolicy.AUTO
+    """auto: the server's own environment where it satisfies the recipe exactly, else one of its own; or isolated."""
+    load_timeout_seconds: PositiveFloat = 120.0
+    """How long a model may take to load."""
+    build_timeout_seconds: PositiveFloat = 1800.0
+    """How long making an environment may take."""
+
+
+class ArtifactSettings(_Group):
+    """Git, DVC, and what is kept on disk."""
+
+    repo: Path = Path()
+    """The git repository that holds models.dvc."""
+    state: Path | None = None
+    """Where snapshots and environments are kept; .pinion in the repository where it is not said."""
+    pull_timeout_seconds: PositiveFloat = 600.0
+    """How long a dvc pull may take."""
+
+
+class RolloutSettings(_Group):
+    """Going live."""
+
+    default_model: str | None = None
+    """The model that /predict means where several are live."""
+    watch_interval_seconds: PositiveFloat = 0.25
+    """How often models.dvc is looked at."""
+    golden_timeout_seconds: PositiveFloat = 120.0
+    """How long one golden request may take."""
+    drain_timeout_seconds: PositiveFloat = 30.0
+    """How long an old release, or a server told to stop, may finish what it took."""
+    first_retry_seconds: PositiveFloat = 2.0
+    """Pause before a failed release is tried again; doubles each time."""
+    longest_retry_seconds: PositiveFloat = 60.0
+    """Longest such pause."""
+
+
+class Settings(BaseSettings):
+    """All of it."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PINION_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+    )
+
+    http: HttpSettings = HttpSettings()
+    batch: BatchSettings = BatchSettings()
+    worker: WorkerSettings = WorkerSettings()
+    artifact: ArtifactSettings = ArtifactSettings()
+    rollout: RolloutSettings = RolloutSettings()
+    log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
+    """debug, info, warning or error."""
+
+    @property
+    def repo(self) -> Path:
+        return self.artifact.repo.resolve()
+
+    @property
+    def state(self) -> Path:
+        return (self.artifact.state or self.repo / ".pinion").resolve()
+
+    @property
+    def threads(self) -> int:
+        """Threads for each worker."""
+        return self.worker.threads or max(1, (os.cpu_count() or 1) // self.worker.count)

@@ -1,0 +1,180 @@
+"""A model's recorded recipe → an interpreter that has exactly those packages, cached by digest.
+
+`auto` uses the server's own environment where it satisfies the recipe to the letter; otherwise, and under
+`isolated` always, uv builds one at `<state>/environments/<digest>`. It is complete or absent: the marker is
+written last, and a folder without it is built anew. Models with the same digest share one. A file lock keeps
+two builders apart and is let go by the kernel when a builder dies.
+"""
+
+import asyncio
+import contextlib
+import enum
+import hashlib
+import importlib.metadata
+import os
+import platform
+import re
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+
+import structlog
+from filelock import AsyncFileLock
+from packaging.requirements import Requirement
+from uv import find_uv_bin
+
+from serve.artifact.snapshot import Recipe
+from serve.errors import EnvironmentFailed
+
+log = structlog.get_logger()
+
+OLDEST, NEWEST = (3, 9), (3, 13)
+_COMPLETE = ".complete"
+
+
+class EnvironmentPolicy(enum.StrEnum):
+    """Where a model may run."""
+
+    AUTO = "auto"
+    ISOLATED = "isolated"
+
+
+async def interpreter(recipe: Recipe, state: Path, policy: EnvironmentPolicy, timeout_seconds: float) -> Path:
+    """The Python executable of the recipe's environment, built where it is not there yet.
+
+    Raises `EnvironmentFailed` where that Python can't be had or a package can't be installed.
+    """
+    if policy is EnvironmentPolicy.AUTO and satisfied_here(recipe):
+        return Path(sys.executable)
+    _refuse_unsupported(recipe)
+    folder = state / "environments" / digest(recipe)
+    python = folder / "bin" / "python"
+    if (folder / _COMPLETE).is_file():
+        return python
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    async with AsyncFileLock(f"{folder}.lock", run_in_executor=False, poll_interval=0.2):
+        if not (folder / _COMPLETE).is_file():
+            await _build(recipe, folder, python, timeout_seconds)
+    return python
+
+
+def digest(recipe: Recipe) -> str:
+    """Names an environment: Python's minor version, this platform, and every requirement, hashed (hex)."""
+    text = "\n".join((recipe.python_minor, platform.machine(), sys.platform, *recipe.requirements))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def satisfied_here(recipe: Recipe) -> bool:
+    """Whether the server's own interpreter is of that Python and has each package at exactly that version."""
+    if recipe.python_minor != f"{sys.version_info.major}.{sys.version_info.minor}":
+        return False
+    for line in recipe.requirements:
+        requirement = Requirement(line)
+        if requirement.marker is not None and not requirement.marker.evaluate():
+            continue
+        try:
+            version = importlib.metadata.version(requirement.name)
+        except importlib.metadata.PackageNotFoundError:
+            return False
+        if not requirement.specifier.contains(version, prereleases=True):
+            return False
+    return True
+
+
+def _refuse_unsupported(recipe: Recipe) -> None:
+    minor = tuple(int(part) for part in recipe.python_minor.split(".") if part.isdigit())
+    if not OLDEST <= minor <= NEWEST:
+        raise EnvironmentFailed(
+            f"the model was recorded under Python {recipe.python}; Pinion runs models of Python "
+            f"{OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}"
+        )
+
+
+async def _build(recipe: Recipe, folder: Path, python: Path, timeout_seconds: float) -> None:
+    log.info("building environment", python=recipe.python_minor, packages=len(recipe.requirements))
+    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    found = await find_python(recipe, timeout_seconds)
+    await uv(("venv", "--quiet", "--no-project", "--python", found, str(folder)), timeout_seconds)
+    listed = folder / "environment.txt"
+    listed.write_text("\n".join(recipe.requirements) + "\n", encoding="utf-8")
+    # Not --no-deps: a torch for GPUs brings its CUDA libraries, which it pins itself and a CPU machine has not.
+    await uv(
+        ("pip", "install", "--no-config", "--compile-bytecode", "--python", str(python), "--requirement", str(listed)),
+        timeout_seconds,
+    )
+    (folder / _COMPLETE).touch()
+
+
+async def find_python(recipe: Recipe, timeout_seconds: float) -> str:
+    """Path of an interpreter of the recipe's minor version; fetched by uv where the machine has none and may."""
+    try:
+        return await uv(("python", "find", "--no-project", "--no-python-downloads", recipe.python_minor), 60)
+    except EnvironmentFailed:
+        log.info("fetching python", version=recipe.python_minor)
+    try:
+        await uv(("python", "install", "--no-bin", recipe.python_minor), timeout_seconds)
+        return await uv(("python", "find", "--no-project", "--managed-python", recipe.python_minor), 60)
+    except EnvironmentFailed as error:
+        raise EnvironmentFailed(
+            f"the model needs Python {recipe.python_minor}, which is not on this machine and could not be "
+            f"fetched: install it (for example with uv python install {recipe.python_minor})"
+        ) from error
+
+
+def uv_environment(outer: Mapping[str, str]) -> dict[str, str]:
+    """The environment for uv: the operator's, with pip's package sources passed on where uv has none.
+
+    With no source named at all, uv chooses torch builds by the machine: CPU ones where there is no GPU.
+    """
+    mine = {key: value for key, value in outer.items() if key not in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")}
+    for ours, theirs in (("UV_FIND_LINKS", "PIP_FIND_LINKS"), ("UV_DEFAULT_INDEX", "PIP_INDEX_URL")):
+        if theirs in mine:
+            mine.setdefault(ours, mine[theirs])
+    sources = ("UV_FIND_LINKS", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
+    if not any(mine.get(source) for source in sources):
+        mine.setdefault("UV_TORCH_BACKEND", "auto")
+    return mine
+
+
+async def uv(arguments: Sequence[str], timeout_seconds: float) -> str:
+    """Run uv → its stdout; its reason in one line as `EnvironmentFailed`. On a terminal its progress shows."""
+    async with _started(arguments) as process:
+        try:
+            out, err = await asyncio.wait_for(process.communicate(), timeout_seconds)
+        except TimeoutError:
+            raise EnvironmentFailed(
+                f"uv {' '.join(arguments[:2])} took longer than {timeout_seconds:g} seconds and was stopped"
+            ) from None
+    if process.returncode != 0:
+        raise EnvironmentFailed(f"uv {' '.join(arguments[:2])} failed: {reason(err.decode(errors='replace'))}")
+    return out.decode(errors="replace").strip()
+
+
+@contextlib.asynccontextmanager
+async def _started(arguments: Sequence[str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        find_uv_bin(),
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=uv_environment(os.environ),
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+
+
+def reason(stderr: str) -> str:
+    """What uv said went wrong, in one line: no drawing characters, addresses or colours."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", stderr)
+    told = text[text.find("×") :] if "×" in text else text[text.find("error:") :]
+    told = re.sub(r"[×╰─▶│]|https?://\S+", " ", told.split("hint:")[0])
+    return re.sub(r"\s+", " ", told).strip()[:600] or "it gave no reason"

@@ -1,0 +1,270 @@
+"""The workers of one model: each pulls a batch when idle, predicts it, settles its entries. Restarts, drains.
+
+A pool owns its batcher and its processes. It is STARTING until the first worker is warm, READY while it takes
+requests, DRAINING while what it took is finished, then STOPPED. A worker that dies is replaced, waiting longer
+each time it dies without having answered; the entries it held go back to the front of the queue once, alone,
+and are refused the second time.
+"""
+
+import asyncio
+import contextlib
+import enum
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from serve.batch.batcher import Batcher, Entry
+from serve.batch.policy import Policy
+from serve.child import wire
+from serve.errors import DeadlineExceeded, InvalidInputs, NotReady, PredictFailed, RolloutFailed, WorkerDied
+from serve.metrics import Metrics
+from serve.signature.binding import Bound
+from serve.worker.process import Command, Died, Process, State
+
+log = structlog.get_logger()
+
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 30.0
+_MAX_ATTEMPTS = 2
+
+
+class PoolState(enum.StrEnum):
+    """Where a pool is in its life; it only goes down this list."""
+
+    STARTING = "starting"
+    READY = "ready"
+    DRAINING = "draining"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLimits:
+    """How many workers, how large a batch and a queue (rows), how long to wait for what (seconds)."""
+
+    workers: int
+    max_batch_rows: int
+    max_waiting_rows: int
+    load_timeout_seconds: float
+
+
+class Pool:
+    """Workers for one model, started with `spawn`."""
+
+    def __init__(
+        self,
+        command: Command,
+        limits: PoolLimits,
+        metrics: Metrics,
+        batchable: bool,
+        spawn: Callable[[Command], Process] = Process,
+    ) -> None:
+        self.name = command.name
+        self.state = PoolState.STARTING
+        self._command, self._limits, self._metrics, self._spawn = command, limits, metrics, spawn
+        self._batcher = Batcher(command.name, Policy(limits.max_batch_rows, batchable), limits.max_waiting_rows)
+        self._processes: list[Process] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._unsettled: set[asyncio.Future[wire.Value]] = set()
+        self._given_up = False
+
+    async def start(self) -> None:
+        """Start every worker; READY once all have loaded. On failure nothing is left behind, and it is raised."""
+        self._processes = [self._spawn(self._command) for _ in range(self._limits.workers)]
+        try:
+            async with asyncio.TaskGroup() as group:
+                for process in self._processes:
+                    group.create_task(process.start(self._limits.load_timeout_seconds))
+        except BaseExceptionGroup as failures:
+            await self.stop()
+            raise _first(failures) from None
+        except BaseException:
+            await self.stop()
+            raise
+        self._tasks = [asyncio.create_task(self._work(at)) for at in range(len(self._processes))]
+        self.state = PoolState.READY
+        self.count()
+
+    async def predict(self, bound: Bound, timeout_seconds: float) -> wire.Value:
+        """The model's answer to one request, or one of `errors.Unavailable`, `ModelFailed`, `InvalidInputs`."""
+        if self.state is not PoolState.READY or self._given_up:
+            raise self._none_ready()
+        now = time.monotonic()
+        reply: asyncio.Future[wire.Value] = asyncio.get_running_loop().create_future()
+        entry = Entry(bound.value, bound.params, bound.group, now + timeout_seconds, now, reply)
+        self._batcher.put(entry)
+        self._metrics.queue_rows.labels(self.name).set(self._batcher.rows)
+        self._unsettled.add(reply)
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                return await reply
+        except TimeoutError:
+            raise DeadlineExceeded(self.name, timeout_seconds) from None
+        finally:
+            self._unsettled.discard(reply)
+
+    @property
+    def alive(self) -> int:
+        """Workers that hold the model."""
+        return sum(process.state in (State.READY, State.BUSY) for process in self._processes)
+
+    @property
+    def workers(self) -> Sequence[Mapping[str, Any]]:
+        """Each worker's state, pid and the versions it runs under."""
+        return [{"state": one.state, "pid": one.pid, **one.facts} for one in self._processes]
+
+    async def drain(self, timeout_seconds: float) -> None:
+        """Take no more requests, finish what was taken within `timeout_seconds`, then stop."""
+        if self.state is PoolState.READY:
+            self.state = PoolState.DRAINING
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                while self._unsettled:
+                    await asyncio.wait(self._unsettled)
+        await self.stop()
+
+    async def stop(self) -> None:
+        """End every worker now; whatever still waits is refused."""
+        self.state = PoolState.STOPPED
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(process.stop() for process in self._processes))
+        self._batcher.refuse_all(NotReady(f"model '{self.name}' was stopped: try again"))
+        self.count()
+
+    def count(self) -> None:
+        """Set the metric of workers by state."""
+        counted = Counter(process.state for process in self._processes)
+        for state in State:
+            labels = (self.name, self._command.digest, state)
+            if self.state is PoolState.STOPPED:
+                with contextlib.suppress(KeyError):
+                    self._metrics.workers.remove(*labels)
+            else:
+                self._metrics.workers.labels(*labels).set(counted[state])
+
+    async def _work(self, at: int) -> None:
+        """One worker's life: pull, predict, settle; replaced in its place when it dies."""
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            process = self._processes[at]
+            answered = await self._pull_until_dead(process)
+            pause = _FIRST_PAUSE_SECONDS if answered else min(pause * 2, _LONGEST_PAUSE_SECONDS)
+            self._metrics.worker_deaths.labels(self.name).inc()
+            log.warning("worker died", model=self.name, pid=process.pid, how=process.how, restart_in_seconds=pause)
+            await process.stop()
+            self.count()
+            pause = await self._replace(at, pause)
+
+    async def _pull_until_dead(self, process: Process) -> bool:
+        """Serve batches with `process` until it is dead; whether it answered any."""
+        answered = False
+        while not process.died.is_set():
+            batch = await self._take(process)
+            if batch:
+                answered = await self._predict(process, batch) or answered
+        return answered
+
+    async def _take(self, process: Process) -> list[Entry]:
+        """The next batch, or an empty one where the process died first."""
+        take = asyncio.ensure_future(self._batcher.take())
+        died = asyncio.ensure_future(process.died.wait())
+        try:
+            await asyncio.wait((take, died), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            died.cancel()
+            if not take.done():
+                take.cancel()
+        return take.result() if take.done() and not take.cancelled() else []
+
+    async def _predict(self, process: Process, batch: list[Entry]) -> bool:
+        self._observe_batch(batch)
+        message = wire.Predict(tuple(entry.value for entry in batch), dict(batch[0].params))
+        deadline = max(entry.deadline for entry in batch)
+        try:
+            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                answers = await process.predict(message)
+        except TimeoutError:
+            process.kill()  # nobody waits for this answer any more, and the worker is stuck
+            await process.stop()
+            return False
+        except Died as death:
+            self._retry_or_refuse(batch, str(death))
+            return False
+        self._metrics.stage_seconds.labels(self.name, "predict").observe(answers.seconds)
+        for entry, answer in zip(batch, answers.answers, strict=True):
+            self._settle(entry, answer)
+        return True
+
+    def _observe_batch(self, batch: list[Entry]) -> None:
+        now = time.monotonic()
+        queue = self._metrics.stage_seconds.labels(self.name, "queue")
+        for entry in batch:
+            queue.observe(now - entry.arrived)
+        self._metrics.batch_rows.labels(self.name).observe(sum(entry.rows for entry in batch))
+        self._metrics.queue_rows.labels(self.name).set(self._batcher.rows)
+
+    def _settle(self, entry: Entry, answer: wire.Value | wire.Fault) -> None:
+        if isinstance(answer, wire.Value):
+            entry.resolve(answer)
+        elif answer.whose == "caller":
+            entry.refuse(InvalidInputs(answer.message))
+        else:
+            log.error(
+                "predict failed",
+                model=self.name,
+                kind=answer.kind,
+                message=answer.message,
+                trace=answer.trace,
+            )
+            entry.refuse(PredictFailed(self.name, answer.kind, answer.message, answer.trace))
+
+    def _retry_or_refuse(self, batch: list[Entry], how: str) -> None:
+        again = []
+        for entry in batch:
+            entry.attempts += 1
+            if entry.attempts >= _MAX_ATTEMPTS:
+                entry.refuse(WorkerDied(self.name, how))
+            else:
+                again.append(entry)
+        self._batcher.put_back(again)
+
+    async def _replace(self, at: int, pause: float) -> float:
+        """Start a new worker in the place of a dead one, trying until it loads; the pause to use next time."""
+        while True:
+            await asyncio.sleep(pause)
+            process = self._processes[at] = self._spawn(self._command)
+            self.count()
+            try:
+                await process.start(self._limits.load_timeout_seconds)
+            except RolloutFailed as error:
+                await process.stop()
+                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+                log.error("worker can't be replaced", model=self.name, reason=error.message, again_in_seconds=pause)
+                self._give_up_if_none_alive()
+                continue
+            log.info("worker replaced", model=self.name, pid=process.pid)
+            self._given_up = False
+            self.count()
+            return pause
+
+    def _give_up_if_none_alive(self) -> None:
+        """While a dead worker is being replaced requests may wait; once that failed too, they are refused."""
+        if not self.alive:
+            self._given_up = True
+            self._batcher.refuse_all(self._none_ready())
+
+    def _none_ready(self) -> NotReady:
+        return NotReady(f"no worker of model '{self.name}' is ready: try again later")
+
+
+def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first failure of ours in the group; what went wrong beside it is its consequence."""
+    ours = failures.subgroup(RolloutFailed)
+    inner: BaseException = ours if ours is not None else failures
+    while isinstance(inner, BaseExceptionGroup):
+        inner = inner.exceptions[0]
+    return inner

@@ -1,0 +1,244 @@
+"""One child process: spawn, load, predict, stop; its state is an enum, and every change of it is in a table.
+
+Owned by one pool, on the event loop. The child runs in the model's interpreter with a scrubbed environment and
+a scratch folder of its own; the only link is a socketpair carrying frames, one question at a time. A child may
+die at any moment: whoever waits for its answer gets `Died`, and `died` is set.
+"""
+
+import asyncio
+import contextlib
+import enum
+import os
+import signal
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from serve import scratch
+from serve.child import wire
+from serve.errors import LoadFailed
+
+log = structlog.get_logger()
+
+CHILD = Path(wire.__file__).parent
+_OUTPUT_BYTES = 4096
+
+
+class State(enum.StrEnum):
+    """What a process is doing."""
+
+    STARTING = "starting"
+    READY = "ready"
+    BUSY = "busy"
+    DEAD = "dead"
+
+
+NEXT: Mapping[State, frozenset[State]] = {
+    State.STARTING: frozenset({State.READY, State.DEAD}),
+    State.READY: frozenset({State.BUSY, State.DEAD}),
+    State.BUSY: frozenset({State.READY, State.DEAD}),
+    State.DEAD: frozenset(),
+}
+
+
+class Died(Exception):
+    """The process ended while something was asked of it; the message says how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """How to start a child: its model, its interpreter, its threads, and the state folder for its scratch."""
+
+    name: str
+    digest: str
+    folder: Path
+    python: Path
+    threads: int
+    state: Path
+
+
+class Process:
+    """A child that holds one model."""
+
+    def __init__(self, command: Command) -> None:
+        self.state = State.STARTING
+        self.died = asyncio.Event()
+        self.how = ""
+        self.facts: Mapping[str, Any] = {}
+        self.pid = 0
+        self._command = command
+        self._pending: asyncio.Future[wire.Message] | None = None
+        self._writer: asyncio.StreamWriter
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self, timeout_seconds: float) -> None:
+        """Spawn and load, then READY; `LoadFailed` where the model can't be loaded or takes too long."""
+        name = self._command.name
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._spawn()
+                reply = await self._ask(wire.Load(str(self._command.folder)))
+        except TimeoutError:
+            raise LoadFailed(f"model '{name}' did not load within {timeout_seconds:g} seconds") from None
+        except Died as death:
+            raise LoadFailed(f"model '{name}' ended its process while loading ({death})") from None
+        except OSError as error:
+            raise LoadFailed(f"model '{name}': {self._command.python} can't be started: {error}") from None
+        if isinstance(reply, wire.Failed):
+            log.error("load failed", model=name, trace=reply.fault.trace)
+            raise LoadFailed(f"model '{name}' can't be loaded: {reply.fault.kind}: {reply.fault.message}")
+        if not isinstance(reply, wire.Ready):
+            raise LoadFailed(f"model '{name}' answered out of turn while loading")
+        self.facts = reply.facts
+        self._become(State.READY)
+
+    async def predict(self, message: wire.Predict) -> wire.Answers:
+        """The answers to a batch; `Died` where the process ends first. READY before and after.
+
+        Cancelled in the middle, the process is of no more use: its owner must stop it.
+        """
+        self._become(State.BUSY)
+        reply = await self._ask(message)
+        if not isinstance(reply, wire.Answers) or len(reply.answers) != len(message.values):
+            self.kill()
+            raise Died("it answered out of turn")
+        self._become(State.READY)
+        return reply
+
+    def kill(self) -> None:
+        """End the process and all it started, at once."""
+        if self.pid and self.state is not State.DEAD:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+    async def stop(self) -> None:
+        """End the process and wait until nothing of it is left."""
+        self.kill()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        if self.state is not State.DEAD:
+            self._become(State.DEAD)
+
+    async def _spawn(self) -> None:
+        ours, theirs = socket.socketpair()
+        place = scratch.make(self._command.state)
+        try:
+            with theirs:
+                child = await self._exec(theirs.fileno(), place)
+            self.pid = child.pid
+            reader, self._writer = await asyncio.open_unix_connection(sock=ours)
+        except BaseException:
+            ours.close()
+            scratch.remove(place)
+            raise
+        self._tasks = [
+            asyncio.create_task(self._listen(child, reader, place)),
+            asyncio.create_task(self._relay(child.stdout, "stdout")),
+            asyncio.create_task(self._relay(child.stderr, "stderr")),
+        ]
+
+    async def _exec(self, descriptor: int, place: Path) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            str(self._command.python),
+            "-I",  # nothing of the operator's Python settings
+            "-B",  # no bytecode: a snapshot stays as it was verified
+            str(CHILD),
+            str(descriptor),
+            pass_fds=(descriptor,),
+            cwd=place,
+            env=child_environment(place, self._command.threads),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    async def _ask(self, message: wire.Message) -> wire.Message:
+        if self.state is State.DEAD:
+            raise Died(self.how)
+        self._pending = asyncio.get_running_loop().create_future()
+        with contextlib.suppress(ConnectionError):  # the listener sees the end, and says how
+            self._writer.writelines(wire.encode(message))
+            await self._writer.drain()
+        return await self._pending
+
+    async def _listen(self, child: asyncio.subprocess.Process, reader: asyncio.StreamReader, place: Path) -> None:
+        """Hand each reply to whoever asked; when the child is gone, reap it and tell."""
+        how = "it closed its connection"
+        try:
+            while True:
+                header_bytes, body_bytes = wire.lengths(await reader.readexactly(wire.PREFIX.size))
+                header = await reader.readexactly(header_bytes)
+                reply = wire.decode(header, await reader.readexactly(body_bytes))
+                if self._pending is not None and not self._pending.done():
+                    self._pending.set_result(reply)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        except wire.WireError as error:
+            how = str(error)
+        finally:
+            self._writer.close()
+            how = await self._reap(child, how)
+            scratch.remove(place)
+            self._end(how)
+
+    async def _reap(self, child: asyncio.subprocess.Process, how: str) -> str:
+        """Wait for the child, killing it where it lives on without its connection → how it ended."""
+        try:
+            async with asyncio.timeout(1.0):
+                await child.wait()
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            await child.wait()
+            return how
+        return ending(child.returncode or 0)
+
+    def _end(self, how: str) -> None:
+        self.how = how
+        self._become(State.DEAD)
+        self.died.set()
+        if self._pending is not None and not self._pending.done():
+            self._pending.set_exception(Died(how))
+
+    async def _relay(self, stream: asyncio.StreamReader | None, name: str) -> None:
+        """What the model prints goes to the log, never into the protocol, and never blocks it."""
+        assert stream is not None
+        while printed := await stream.read(_OUTPUT_BYTES):
+            for line in printed.decode(errors="replace").splitlines():
+                if line.strip():
+                    log.info("model printed", model=self._command.name, stream=name, line=line)
+
+    def _become(self, state: State) -> None:
+        if state not in NEXT[self.state]:
+            raise AssertionError(f"a process can't go from {self.state} to {state}")
+        self.state = state
+
+
+def ending(returncode: int) -> str:
+    """How a process ended, in words: by a signal, or with an exit code."""
+    if returncode < 0:
+        return f"killed by {signal.Signals(-returncode).name}"
+    return f"exited with code {returncode}"
+
+
+def child_environment(place: Path, threads: int) -> dict[str, str]:
+    """All that a model's process sees of the environment: no credentials, a home of its own, its thread count."""
+    kept = {
+        key: os.environ[key] for key in ("PATH", "LANG", "LC_ALL", "TZ", "CUDA_VISIBLE_DEVICES") if key in os.environ
+    }
+    pools = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+    return {
+        **kept,
+        **dict.fromkeys(pools, str(threads)),
+        "HOME": str(place),
+        "TMPDIR": str(place),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+        "HF_HUB_OFFLINE": "1",
+        "_MLFLOW_IS_IN_SERVING_ENVIRONMENT": "true",
+    }

@@ -1,0 +1,97 @@
+"""Where runs go: the MLflow tracking store.
+
+`MLFLOW_TRACKING_URI` names it; without that it is `sqlite:///mlflow.db` in the working folder with its
+artifacts in `mlruns/` beside it, which is also where a plain `mlflow ui` looks. A store that does not
+answer is refused before any training, within seconds. Every error of MLflow, of its database and of the
+network leaves here as StoreFailed.
+"""
+
+import logging
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from requests.exceptions import RequestException
+from sqlalchemy.exc import SQLAlchemyError
+
+from train.errors import StoreFailed
+
+DEFAULT_URI = "sqlite:///mlflow.db"
+FIRST_CONTACT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+LONGEST_REASON = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """An open experiment: runs can be recorded under its id."""
+
+    experiment_id: str
+    name: str
+
+
+def open_experiment(name: str) -> Experiment:
+    """Choose the store, see that it answers, and find the experiment or make it. Raises StoreFailed."""
+    for noisy in ("alembic", "mlflow.store.db.utils"):  # set up the database's tables, line by line
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    mlflow.set_tracking_uri(os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI)
+    with store_errors(), _impatient():
+        _check_sqlite(mlflow.get_tracking_uri())
+        return Experiment(_experiment_id(MlflowClient(), name), name)
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Turn what MLflow, its database and the network raise into StoreFailed, in one line, no password."""
+    try:
+        yield
+    except (MlflowException, RequestException, SQLAlchemyError, sqlite3.Error, OSError) as error:
+        uri = mlflow.get_tracking_uri()
+        reason = " ".join(str(error).split())[:LONGEST_REASON]
+        raise StoreFailed(_without_password(uri), _without_password(reason)) from error
+
+
+def _experiment_id(client: MlflowClient, name: str) -> str:
+    if found := client.get_experiment_by_name(name):
+        if found.lifecycle_stage == "deleted":
+            reason = f"experiment {name} is deleted: restore it, or name another with --experiment."
+            raise MlflowException(reason)
+        return str(found.experiment_id)
+    try:
+        return client.create_experiment(name)
+    except MlflowException:
+        if found := client.get_experiment_by_name(name):  # another run made it in between
+            return str(found.experiment_id)
+        raise
+
+
+def _check_sqlite(uri: str) -> None:
+    """Ask the file itself first: MLflow would try to open a hopeless one for a minute and a half."""
+    if not uri.startswith("sqlite:///"):
+        return
+    path = Path(uri.removeprefix("sqlite:///").partition("?")[0])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA schema_version")
+
+
+@contextmanager
+def _impatient() -> Iterator[None]:
+    """Few tries and a short wait, for the first contact alone: later a blip must not end a training."""
+    unset = {name: value for name, value in FIRST_CONTACT.items() if name not in os.environ}
+    os.environ.update(unset)
+    try:
+        yield
+    finally:
+        for name in unset:
+            del os.environ[name]
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"://[^/@\s]+@", "://…@", text)
