@@ -37,8 +37,11 @@ def folder(state: Path) -> Iterator[Path]:
 
 
 def sweep(state: Path) -> None:
-    """Remove the scratch folders of processes that are no more."""
+    """Remove the scratch folders of processes that are no more; called before this process makes its first.
+
+    So one with our own number is a predecessor's: in a container every server has the same.
+    """
     for place in (state / "scratch").glob("*-*"):
         owner = place.name.split("-")[0]
-        if owner.isdigit() and not Path("/proc", owner).exists():
+        if owner.isdigit() and (int(owner) == os.getpid() or not Path("/proc", owner).exists()):
             remove(place)

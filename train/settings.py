@@ -7,6 +7,7 @@ Light on purpose: no torch, so that `train --help` answers at once.
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -18,6 +19,19 @@ class DatasetName(StrEnum):
 
     DIGITS = "digits"
     TUMOURS = "tumours"
+
+
+class Objective(StrEnum):
+    """What a sweep seeks, by the metric's name."""
+
+    ACCURACY = "val_accuracy"
+    F1 = "val_f1"
+    LOSS = "val_loss"
+
+    @property
+    def direction(self) -> Literal["minimize", "maximize"]:
+        """Which way is better."""
+        return "minimize" if self is Objective.LOSS else "maximize"
 
 
 class Hyperparameters(BaseModel):
@@ -56,6 +70,14 @@ DEFAULTS: Mapping[DatasetName, Hyperparameters] = {
 def describe(field: str) -> str:
     """The field's docstring in a line for the command's help."""
     return " ".join((Hyperparameters.model_fields[field].description or "").split())
+
+
+def describe_default(field: str) -> str:
+    """The field's default: one where the datasets agree, else one each."""
+    values = {name: getattr(hyperparameters, field) for name, hyperparameters in DEFAULTS.items()}
+    if len(set(values.values())) == 1:
+        return str(next(iter(values.values())))
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 def choose(dataset: DatasetName, **given: float | None) -> Hyperparameters:

@@ -29,7 +29,9 @@ def releases(repo: Path, revision: str = "HEAD") -> tuple[Release, ...]:
     """Every commit that changed models.dvc up to `revision` (or '--all'), newest first."""
     told = _git(repo, "log", "--format=%H%x1f%cI%x1f%an%x1f%s", revision, "--", f"./{FILENAME}")
     found = []
-    for line in (told or b"").decode(errors="replace").splitlines():
+    for line in (told or b"").decode(errors="replace").split("\n"):  # a subject may hold other line ends
+        if not line:
+            continue
         commit, date, author, subject = line.split("\x1f", 3)
         found.append(Release(commit, date, author, subject, _pin_at(repo, commit)))
     return tuple(found)

@@ -3,9 +3,10 @@
 The tree digest of a folder is the SHA-256 of its manifest; the manifest has one line a file, sorted by path
 (as UTF-8 bytes), as `sha256sum` prints it: `<sha256 hex>  <path>\\n`. So anyone can check one with coreutils:
 
-    cd models/digits && find . -type f -printf '%P\\n' | LC_ALL=C sort | xargs -d '\\n' sha256sum | sha256sum
+    cd models/digits && find . -type f -printf '%P\\n' | LC_ALL=C sort | xargs -rd '\\n' sha256sum -- | sha256sum
 
-Links, devices and sockets are refused: only bytes are pinned.
+Links, devices and sockets are refused: only bytes are pinned. So is a name with a line end or a backslash, which
+could pass for several lines.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ from pathlib import Path
 from serve.errors import DigestMismatch
 
 _CHUNK = 1 << 20
+_MANIFEST_CHARACTERS = frozenset("\n\r\\")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ def _files(folder: Path) -> Iterator[str]:
         with os.scandir(folder / below) as entries:
             for entry in entries:
                 path = f"{below}/{entry.name}" if below else entry.name
+                if not _MANIFEST_CHARACTERS.isdisjoint(entry.name):
+                    raise DigestMismatch(f"{path!r} has a line end or a backslash in its name")
                 mode = entry.stat(follow_symlinks=False).st_mode
                 if stat.S_ISDIR(mode):
                     pending.append(path)

@@ -28,7 +28,7 @@ def look(repo: Path) -> bytes:
 async def pins(
     repo: Path, interval_seconds: float, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 ) -> AsyncIterator[Pin]:
-    """Every settled, readable pin, the first at once; the same pin is not yielded twice in a row."""
+    """Every settled, readable pin; the same pin is not yielded twice in a row."""
     seen, before, current = b"", b"", None
     while True:
         now = look(repo)

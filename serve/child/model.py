@@ -76,6 +76,8 @@ def joined(values: tuple[wire.Value, ...]) -> Any:
     """The array, dict of arrays, frame or plain value that the model is given for these entries."""
     first = values[0]
     if first.kind == "json":
+        if len(values) > 1:
+            raise ValueError("values of any JSON can't be joined")
         return json.loads(bytes(first.parts[0].data))
     pieces = [_stack([value.parts[at] for value in values]) for at in range(len(first.parts))]
     if first.kind == "array":
@@ -96,5 +98,5 @@ def _stack(parts: list[wire.Part]) -> np.ndarray:
 
 def _array(part: wire.Part) -> np.ndarray:
     if part.dtype in (wire.JSON, wire.BASE64):
-        return outputs.objects(json.loads(bytes(part.data)), part.dtype == wire.BASE64)
+        return outputs.objects(json.loads(bytes(part.data)), part.dtype == wire.BASE64).reshape(part.shape)
     return np.frombuffer(part.data, dtype=part.dtype).reshape(part.shape)

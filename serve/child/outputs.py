@@ -61,7 +61,8 @@ def to_value(result: Any) -> wire.Value:
 
 def dumps(value: Any) -> bytes:
     """Valid JSON, whatever the model returned."""
-    return json.dumps(plain(value), allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
+    text = json.dumps(plain(value), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace")  # half a surrogate pair has no UTF-8
 
 
 def plain(value: Any) -> Any:
@@ -84,6 +85,8 @@ def _leaf(value: Any) -> Any:
         return plain(value.astype("datetime64[us]").tolist() if value.dtype.kind == "M" else value.tolist())
     if isinstance(value, np.datetime64):
         return plain(pd.Timestamp(value))
+    if isinstance(value, np.longdouble):
+        return plain(float(value))
     if isinstance(value, np.generic):
         return plain(value.item())
     if isinstance(value, (float, decimal.Decimal)):
@@ -112,7 +115,9 @@ def _column(name: str, column: pd.Series) -> wire.Part:
 
 
 def _is_raw(array: Any) -> bool:
-    return isinstance(array, np.ndarray) and array.dtype.kind in _RAW_KINDS and array.dtype.itemsize <= 8
+    """Whether the array crosses as it is; one with a mask does not, for its masked items are null."""
+    plain_array = isinstance(array, np.ndarray) and not isinstance(array, np.ma.MaskedArray)
+    return plain_array and array.dtype.kind in _RAW_KINDS and array.dtype.itemsize <= 8
 
 
 def _raw(name: Optional[str], array: np.ndarray) -> wire.Part:

@@ -22,7 +22,7 @@ PREFIX = struct.Struct("<4sIQ")
 MAX_HEADER_BYTES = 64 * 2**20
 MAX_BODY_BYTES = 2**31
 
-JSON = "json"  # dtype of a part whose data is a UTF-8 JSON list (one element a row) or any JSON value
+JSON = "json"  # dtype of a part whose data is a UTF-8 JSON list (one element an item) or any JSON value
 BASE64 = "base64"  # the same, each element a base64 string standing for bytes
 
 Buffer = Union[bytes, bytearray, memoryview]
@@ -37,7 +37,7 @@ class Part:
     """One named piece of a value: a tensor or a column.
 
     `dtype` is a numpy dtype string with byte order ("<f4"), or `JSON`, or `BASE64`. `shape` is row-major; for
-    JSON parts it is (rows,), or () for a single value.
+    JSON parts it may be () for a single value. `data` is one-dimensional and counted in bytes.
     """
 
     name: Optional[str]

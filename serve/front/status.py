@@ -60,6 +60,6 @@ def problem(code: int, word: str, detail: str) -> bytes:
         "title": _TITLES.get(code, "Error"),
         "status": code,
         "code": word,
-        "detail": detail,
+        "detail": detail.encode("utf-8", "replace").decode(),  # half a surrogate pair has no UTF-8
     }
     return orjson.dumps(body)

@@ -38,9 +38,14 @@ class Bound:
 
     @property
     def group(self) -> tuple[Any, ...]:
-        """What must be equal for two requests to be joined by rows: form, names, dtypes, inner shapes, params."""
+        """What must be equal for two requests to be joined by rows: form, names, dtypes, inner shapes, params.
+
+        A value whose parts are not all of the same number of rows can't be joined; its group is its own.
+        """
         parts = tuple((part.name, part.dtype, part.shape[1:]) for part in self.value.parts)
-        return (self.value.kind, parts, repr(sorted(self.params.items())))
+        lengths = {part.shape[:1] for part in self.value.parts}
+        alone = id(self.value) if len(lengths) != 1 or () in lengths else None
+        return (self.value.kind, parts, repr(sorted(self.params.items())), alone)
 
 
 def bind(payload: Payload, signature: Signature) -> Bound:

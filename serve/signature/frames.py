@@ -13,6 +13,7 @@ import orjson
 
 from serve.child.wire import BASE64, JSON, Part, Value
 from serve.errors import InvalidInputs
+from serve.signature import dates, tensors
 from serve.signature.payload import Payload, json_word
 from serve.signature.spec import SCALARS, Column, Signature
 
@@ -77,13 +78,19 @@ def _from_split(value: Any, signature: Signature) -> tuple[Columns, int]:
     if names is None:
         names = [column.name for column in signature.columns]
         names = names or list(range(len(rows[0]) if rows and isinstance(rows[0], list) else 0))
-    if not isinstance(names, list) or len(set(map(str, names))) != len(names):
+    if not _are_names(names):
         raise InvalidInputs("dataframe_split.columns must be a list of different names")
     for at, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != len(names):
             has = f"{len(row)} values" if isinstance(row, list) else json_word(row)
             raise InvalidInputs(f"dataframe_split.data[{at}] must be a list of {len(names)} values, not {has}")
     return {name: [row[at] for row in rows] for at, name in enumerate(names)}, len(rows)
+
+
+def _are_names(names: Any) -> bool:
+    """Names are strings, and whole numbers where a frame never got any; None stands for one without."""
+    fits = isinstance(names, list) and all(name is None or type(name) in (str, int) for name in names)
+    return fits and len(set(map(str, names))) == len(names)
 
 
 def _from_columns(value: dict[str, Any], form: str) -> tuple[Columns, int]:
@@ -116,12 +123,16 @@ def _part(spec: Column, data: Sequence[Any], where: str) -> Part:
         return _json_part(spec.name, data, BASE64)
     if dtype is None or (nulls and spec.type in ("boolean", "integer", "long")):
         return _json_part(spec.name, data)
+    array = dates.parse(data, where) if spec.type == "datetime" else _array(data, dtype, spec, where)
+    return Part(spec.name, array.dtype.str, array.shape, tensors.raw(array))
+
+
+def _array(data: Sequence[Any], dtype: str, spec: Column, where: str) -> np.ndarray[Any, Any]:
     try:
-        array = np.array(data, dtype=dtype)
-    except (ValueError, OverflowError) as error:
-        raise InvalidInputs(f"{where} holds a value that is no {spec.type}") from error
-    raw = array.view("<i8") if array.dtype.kind == "M" else array  # a memoryview knows no dates
-    return Part(spec.name, array.dtype.str, array.shape, raw.data)
+        with np.errstate(over="raise"):
+            return np.array(data, dtype=dtype)
+    except (OverflowError, FloatingPointError) as error:
+        raise InvalidInputs(f"{where} holds a number outside the range of {spec.type}") from error
 
 
 def _check_items(spec: Column, data: Sequence[Any], where: str) -> None:

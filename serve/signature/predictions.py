@@ -31,7 +31,7 @@ def _plain(value: Value) -> Any:
 
 
 def _array(part: Part) -> Any:
-    array = np.frombuffer(part.data, dtype=part.dtype).reshape(part.shape)
+    array = np.require(np.frombuffer(part.data, dtype=part.dtype), requirements="A").reshape(part.shape)
     return array if array.ndim else array.item()
 
 

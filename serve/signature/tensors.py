@@ -1,4 +1,7 @@
-"""Payloads of tensor signatures, and of models without a signature → arrays of the declared dtype. Pure."""
+"""Payloads of tensor signatures, and of models without a signature → arrays of the declared dtype. Pure.
+
+Nothing is lost or bent on the way: a number that its dtype can't hold, and a value of another kind, is refused.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,10 +11,9 @@ import orjson
 
 from serve.child.wire import JSON, Part, Value
 from serve.errors import InvalidInputs
+from serve.signature import dates
 from serve.signature.payload import Payload, json_word
 from serve.signature.spec import TensorSpec
-
-_ANY = TensorSpec(None, "", ())
 
 
 def bind(payload: Payload, specs: Sequence[TensorSpec]) -> Value:
@@ -60,21 +62,48 @@ def _tensor(spec: TensorSpec, data: Any, where: str) -> Part:
     """`data` (nested lists) as the spec's dtype and shape, C-order, little-endian."""
     dtype = np.dtype(spec.dtype)
     natural = _natural(data, where)
-    if dtype.kind in "OSU":
-        return Part(spec.name, JSON, _checked_shape(natural, spec, where), orjson.dumps(natural.tolist()))
-    if natural.dtype.kind not in _CASTABLE[dtype.kind]:
+    if natural.size and natural.dtype.kind not in _CASTABLE[dtype.kind]:  # an empty list has no kind of its own
         raise InvalidInputs(f"{where} must hold values of type {dtype.name}, not {_held(natural)}")
+    if natural.dtype.kind == "U":
+        _require_strings(data, where)  # numpy makes strings of the numbers among strings
     _checked_shape(natural, spec, where)
+    if dtype.kind == "O":
+        return Part(spec.name, JSON, natural.shape, orjson.dumps(natural.ravel().tolist()))
+    array = _cast(natural, dtype, where)
+    return Part(spec.name, array.dtype.str, array.shape, raw(array))
+
+
+# Which natural kinds of JSON data a tensor's kind takes without losing anything.
+_CASTABLE = {"f": "fiub", "c": "fiub", "i": "iu", "u": "iu", "b": "b", "M": "U", "U": "U", "S": "U", "O": "Ufiub"}
+
+
+def raw(array: np.ndarray[Any, Any]) -> memoryview:
+    """The array's bytes, without a copy where it is contiguous; always counted in bytes, whatever the dtype."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+
+
+def _cast(natural: np.ndarray[Any, Any], dtype: np.dtype[Any], where: str) -> np.ndarray[Any, Any]:
+    if dtype.kind == "M":
+        return dates.parse(natural.ravel().tolist(), where).reshape(natural.shape)
+    if dtype.kind == "U":
+        return natural  # as wide as its longest string: a signature says no width
+    if dtype.kind == "S":
+        return np.char.encode(natural, "utf-8")
     if dtype.kind in "iu" and natural.size:
         info = np.iinfo(dtype)
         if natural.min() < info.min or natural.max() > info.max:
             raise InvalidInputs(f"{where} holds a number outside the range of {dtype.name}")
-    array = np.ascontiguousarray(natural, dtype=dtype)
-    return Part(spec.name, dtype.str, array.shape, array.data if array.size else b"")
+    try:
+        with np.errstate(over="raise"):
+            return np.ascontiguousarray(natural, dtype=dtype).reshape(natural.shape)
+    except FloatingPointError as error:
+        raise InvalidInputs(f"{where} holds a number outside the range of {dtype.name}") from error
 
 
-# Which natural kinds of JSON data a tensor's kind takes without losing anything. An empty list is 'f'.
-_CASTABLE = {"f": "fiub", "c": "fiub", "i": "iu", "u": "iu", "b": "b", "M": "U"}
+def _require_strings(data: Any, where: str) -> None:
+    array = np.asarray(data, dtype=object)
+    if not all(isinstance(item, str) for item in array.flat):
+        raise InvalidInputs(f"{where} must hold strings alone, and holds other values among them")
 
 
 def _natural(data: Any, where: str) -> np.ndarray[Any, Any]:
@@ -113,5 +142,5 @@ def _unchecked(payload: Payload) -> Value:
         except (ValueError, OverflowError):
             array = np.empty(0, dtype=object)
         if array.dtype.kind in "biuf" and array.ndim:
-            return Value("array", (Part(None, array.dtype.str, array.shape, np.ascontiguousarray(array).data),))
+            return Value("array", (Part(None, array.dtype.str, array.shape, raw(array)),))
     return Value("json", (Part(None, JSON, (), orjson.dumps(value)),))

@@ -129,6 +129,7 @@ def uv_environment(outer: Mapping[str, str]) -> dict[str, str]:
     With no source named at all, uv chooses torch builds by the machine: CPU ones where there is no GPU.
     """
     mine = {key: value for key, value in outer.items() if key not in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")}
+    mine["PATH"] = search_path(outer)
     for ours, theirs in (("UV_FIND_LINKS", "PIP_FIND_LINKS"), ("UV_DEFAULT_INDEX", "PIP_INDEX_URL")):
         if theirs in mine:
             mine.setdefault(ours, mine[theirs])
@@ -136,6 +137,13 @@ def uv_environment(outer: Mapping[str, str]) -> dict[str, str]:
     if not any(mine.get(source) for source in sources):
         mine.setdefault("UV_TORCH_BACKEND", "auto")
     return mine
+
+
+def search_path(outer: Mapping[str, str]) -> str:
+    """PATH with pyenv's own interpreters in place of its shims, which answer for the selected version alone."""
+    root = Path(outer.get("PYENV_ROOT") or Path(outer.get("HOME", "/"), ".pyenv"))
+    given = [entry for entry in outer.get("PATH", "").split(os.pathsep) if Path(entry) != root / "shims"]
+    return os.pathsep.join([*given, *sorted(map(str, root.glob("versions/*/bin")))])
 
 
 async def uv(arguments: Sequence[str], timeout_seconds: float) -> str:
@@ -175,6 +183,7 @@ async def _started(arguments: Sequence[str]) -> AsyncIterator[asyncio.subprocess
 def reason(stderr: str) -> str:
     """What uv said went wrong, in one line: no drawing characters, addresses or colours."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", stderr)
-    told = text[text.find("×") :] if "×" in text else text[text.find("error:") :]
+    begins = next((text.find(mark) for mark in ("×", "error:") if mark in text), 0)
+    told = text[begins:]
     told = re.sub(r"[×╰─▶│]|https?://\S+", " ", told.split("hint:")[0])
     return re.sub(r"\s+", " ", told).strip()[:600] or "it gave no reason"

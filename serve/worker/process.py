@@ -101,10 +101,12 @@ class Process:
 
         Cancelled in the middle, the process is of no more use: its owner must stop it.
         """
+        if self.state is State.DEAD:  # it may die between being idle and being asked
+            raise Died(self.how)
         self._become(State.BUSY)
         reply = await self._ask(message)
         if not isinstance(reply, wire.Answers) or len(reply.answers) != len(message.values):
-            self.kill()
+            await self.stop()
             raise Died("it answered out of turn")
         self._become(State.READY)
         return reply
@@ -222,7 +224,8 @@ class Process:
 def ending(returncode: int) -> str:
     """How a process ended, in words: by a signal, or with an exit code."""
     if returncode < 0:
-        return f"killed by {signal.Signals(-returncode).name}"
+        known = -returncode in signal.valid_signals() and -returncode in list(signal.Signals)
+        return f"killed by {signal.Signals(-returncode).name if known else f'signal {-returncode}'}"
     return f"exited with code {returncode}"
 
 

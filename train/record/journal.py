@@ -25,7 +25,7 @@ from train.loop import Epoch, Evaluation, Event, Fitted, Step
 from train.record.figure import confusion_figure
 from train.record.released import log_model
 from train.record.source import source_tags
-from train.record.store import Experiment, store_errors
+from train.record.store import Experiment, impatient, store_errors
 from train.settings import Hyperparameters
 
 MOST_METRICS = 1000  # in one batch: MLflow's own limit
@@ -41,7 +41,7 @@ class Recorded:
 
 
 @contextmanager
-def running(experiment: Experiment, name: str, tags: Mapping[str, str], nested: bool = False) -> Iterator[str]:
+def running(experiment: Experiment, name: str | None, tags: Mapping[str, str], nested: bool = False) -> Iterator[str]:
     """An active MLflow run, by its id; it is ended as it deserves, whatever happens inside."""
     with store_errors():
         run = mlflow.start_run(
@@ -55,7 +55,7 @@ def running(experiment: Experiment, name: str, tags: Mapping[str, str], nested: 
         yield run.info.run_id
     except BaseException as error:
         status = RunStatus.KILLED if isinstance(error, KeyboardInterrupt) else RunStatus.FAILED
-        with suppress(MlflowException):  # what went wrong first is what counts
+        with suppress(MlflowException), impatient():  # what went wrong first is what counts
             mlflow.end_run(RunStatus.to_string(status))
         raise
     with store_errors():
@@ -157,6 +157,26 @@ class _Writer:
             )
             for name, value in values.items()
         ]
+
+
+def begin_sweep(params: Mapping[str, object]) -> None:
+    """Note in the active run, a sweep's parent, what is sought and what is held fixed."""
+    with store_errors():
+        mlflow.log_params(dict(params))
+
+
+def note_best(trial: int, metric: str, value: float) -> None:
+    """Note in the parent how good the best trial is so far. Its metrics have names of their own (`best_…`):
+    a parent has no model, so it must not win when runs are compared by the metric itself."""
+    with store_errors():
+        mlflow.log_metric(f"best_{metric}", value, step=trial)
+
+
+def conclude_sweep(best: Recorded, hyperparameters: Hyperparameters) -> None:
+    """Note in the parent which trial won, and with what."""
+    with store_errors():
+        mlflow.log_params({f"best_{name}": value for name, value in hyperparameters.model_dump().items()})
+        mlflow.set_tags({"best_run_id": best.run_id, "best_model_uri": best.model_uri})
 
 
 def _named(split: str, evaluation: Evaluation) -> dict[str, float]:

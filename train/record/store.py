@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
+import requests
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from requests.exceptions import RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
 from train.errors import StoreFailed
@@ -41,7 +41,7 @@ def open_experiment(name: str) -> Experiment:
     for noisy in ("alembic", "mlflow.store.db.utils"):  # set up the database's tables, line by line
         logging.getLogger(noisy).setLevel(logging.ERROR)
     mlflow.set_tracking_uri(os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI)
-    with store_errors(), _impatient():
+    with store_errors(), impatient():
         _check_sqlite(mlflow.get_tracking_uri())
         return Experiment(_experiment_id(MlflowClient(), name), name)
 
@@ -51,10 +51,9 @@ def store_errors() -> Iterator[None]:
     """Turn what MLflow, its database and the network raise into StoreFailed, in one line, no password."""
     try:
         yield
-    except (MlflowException, RequestException, SQLAlchemyError, sqlite3.Error, OSError) as error:
+    except (MlflowException, requests.RequestException, SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
         uri = mlflow.get_tracking_uri()
-        reason = " ".join(str(error).split())[:LONGEST_REASON]
-        raise StoreFailed(_without_password(uri), _without_password(reason)) from error
+        raise StoreFailed(_without_password(uri), _without_password(_reason(error))) from error
 
 
 def _experiment_id(client: MlflowClient, name: str) -> str:
@@ -82,8 +81,8 @@ def _check_sqlite(uri: str) -> None:
 
 
 @contextmanager
-def _impatient() -> Iterator[None]:
-    """Few tries and a short wait, for the first contact alone: later a blip must not end a training."""
+def impatient() -> Iterator[None]:
+    """Few tries and a short wait, at first contact and last; in between a blip must not end a training."""
     unset = {name: value for name, value in FIRST_CONTACT.items() if name not in os.environ}
     os.environ.update(unset)
     try:
@@ -91,6 +90,16 @@ def _impatient() -> Iterator[None]:
     finally:
         for name in unset:
             del os.environ[name]
+
+
+def _reason(error: BaseException) -> str:
+    """One line. Where the network is to blame the libraries' nested reports say no more than this."""
+    met: BaseException | None = error
+    while met is not None:
+        if isinstance(met, requests.ConnectionError | requests.Timeout):
+            return "it does not answer."
+        met = met.__cause__ or met.__context__
+    return " ".join(str(error).split())[:LONGEST_REASON]
 
 
 def _without_password(text: str) -> str:

@@ -1,0 +1,128 @@
+"""One repository with a history of real promotions, made once; each test gets a copy of its own."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.models import oracle
+
+PROMOTE = Path(sys.executable).with_name("promote")
+CONFIG = "[core]\n    remote = origin\n    analytics = false\n['remote \"origin\"']\n    url = ../remote\n"
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A git repository at `folder`; `revisions` are its promotions, the first first."""
+
+    folder: Path
+    revisions: tuple[str, ...]
+    state: Path
+
+    def git(self, *arguments: str) -> str:
+        done = subprocess.run(["git", "-C", str(self.folder), *arguments], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    def checkout(self, promotion: int) -> None:
+        """The rollback, as a person types it."""
+        self.git("checkout", "--quiet", self.revisions[promotion], "--", "models.dvc")
+
+    def remote_object_of(self, name: str) -> Path:
+        """The remote's object that holds the file whose path ends in `name`, in the newest pin."""
+        oid = next(line.split()[-1] for line in (self.folder / "models.dvc").read_text().splitlines() if "md5:" in line)
+        root = self.folder / "remote" / "files" / "md5"
+        listing = json.loads((root / oid[:2] / oid[2:]).read_text())
+        md5 = next(entry["md5"] for entry in listing if entry["relpath"].endswith(name))
+        return root / md5[:2] / md5[2:]
+
+
+def new_repository(folder: Path) -> Path:
+    """An empty repository of git and DVC whose default remote is the folder `remote`."""
+    (folder / ".dvc").mkdir(parents=True)
+    (folder / ".dvc" / "config").write_text(CONFIG)
+    (folder / ".dvc" / ".gitignore").write_text("/config.local\n/tmp\n/cache\n")
+    (folder / ".gitignore").write_text("/models\n/remote\n/.pinion\n")
+    for arguments in (
+        ("init", "--quiet", "--initial-branch=main"),
+        ("config", "user.name", "Ada"),
+        ("config", "user.email", "ada@example.org"),
+        ("add", "--all"),
+        ("commit", "--quiet", "--message=Begin"),
+    ):
+        subprocess.run(["git", "-C", str(folder), *arguments], check=True)
+    return folder
+
+
+def promote(repo: Path, state: Path, model: Path, name: str = "oracle") -> str:
+    """The command `promote`, as a person types it → the revision."""
+    done = subprocess.run(
+        [PROMOTE, str(model), "--name", name, "--repo", str(repo)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PINION_ARTIFACT__STATE": str(state)},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def old_recipe(model: Path) -> Path:
+    """The model as logged elsewhere: under Python 3.10, with other versions of every package."""
+    (model / "python_env.yaml").write_text("python: 3.10.13\ndependencies:\n- -r requirements.txt\n")
+    (model / "requirements.txt").write_text("mlflow-skinny==2.22.1\npandas==2.2.3\nnumpy==1.26.4\n")
+    return model
+
+
+@pytest.fixture(scope="session")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state folder shared by the tests, so that environments are built once."""
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(scope="session")
+def promoted(tmp_path_factory: pytest.TempPathFactory, state: Path) -> Repository:
+    """Promotions 0, 1, 2 of the oracle with factors 2, 3, 4; 2 under another Python with other packages."""
+    folder = new_repository(tmp_path_factory.mktemp("promoted") / "repo")
+    models = tmp_path_factory.mktemp("models")
+    revisions = (
+        promote(folder, state, oracle(models / "two", 2)),
+        promote(folder, state, oracle(models / "three", 3)),
+        promote(folder, state, old_recipe(oracle(models / "four", 4))),
+    )
+    return Repository(folder, revisions, state)
+
+
+@pytest.fixture
+def repository(promoted: Repository, tmp_path: Path) -> Repository:
+    """A copy for one test, at promotion 1, sharing environments and snapshots with the others."""
+    folder = tmp_path / "repo"
+    shutil.copytree(promoted.folder, folder, symlinks=True)
+    mine = Repository(folder, promoted.revisions, promoted.state)
+    mine.checkout(1)
+    return mine
+
+
+@pytest.fixture
+def cold(repository: Repository, tmp_path: Path, link_environments: Callable[[Path], None]) -> Repository:
+    """The same with nothing at hand but the remote: no cache, no snapshots; only the environments are there."""
+    shutil.rmtree(repository.folder / ".dvc" / "cache", ignore_errors=True)
+    shutil.rmtree(repository.folder / ".dvc" / "tmp", ignore_errors=True)
+    shutil.rmtree(repository.folder / "models", ignore_errors=True)
+    state = tmp_path / "state"
+    link_environments(state)
+    return Repository(repository.folder, repository.revisions, state)
+
+
+@pytest.fixture
+def link_environments(state: Path) -> Callable[[Path], None]:
+    def link(other: Path) -> None:
+        other.mkdir()
+        (state / "environments").mkdir(exist_ok=True)
+        (other / "environments").symlink_to(state / "environments")
+
+    return link

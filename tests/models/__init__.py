@@ -1,0 +1,15 @@
+"""Small models that tests serve; `oracle` is copied with another factor or a fault at load where one is wanted."""
+
+import shutil
+from pathlib import Path
+
+ORACLE = Path(__file__).parent / "oracle"
+
+
+def oracle(target: Path, factor: float, on_load: str = "") -> Path:
+    """A copy of the oracle in `target` that multiplies by `factor`, and misbehaves at load where asked."""
+    shutil.copytree(ORACLE, target)
+    (target / "data" / "factor.txt").write_text(f"{factor}\n")
+    if on_load:
+        (target / "data" / "on_load.txt").write_text(on_load)
+    return target
