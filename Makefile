@@ -18,7 +18,7 @@ ifeq ($(strip $(UV_FIND_LINKS)$(UV_DEFAULT_INDEX)$(UV_INDEX_URL)$(UV_INDEX)),)
 export UV_TORCH_BACKEND ?= auto
 endif
 
-.PHONY: help setup serve prepare check fmt lint type test e2e lock clean
+.PHONY: help setup serve prepare check fmt lint type test e2e docs lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ test: .venv/.dev
 
 e2e: .venv/.dev  ## the long forms of the promises
 	pytest -m e2e
+
+docs: .venv/.dev  ## regenerate the pages made from code
+	python docs/generate_settings.py > docs/settings.md
 
 lock: .venv/.uv  ## resolve requirements/*.txt anew (plain name==version lines, no addresses)
 	$(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \

@@ -53,18 +53,19 @@ def build(settings: Settings) -> FastAPI:
 
 def make_metrics() -> Metrics:
     """The server's metrics on a registry of their own, with those of the process."""
-    disable_created_metrics()
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotations
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     return Metrics(registry)
 
 
 def make_rollout(settings: Settings, metrics: Metrics) -> Rollout:
-    """The rollout these settings describe, over a state folder made ready."""
+    """The rollout these settings describe, over a state folder made ready, or prepared before and read-only."""
     state = settings.state
     state.mkdir(parents=True, exist_ok=True)
-    (state / ".gitignore").write_text("*\n", encoding="utf-8")  # never the repository's business
-    scratch.sweep(state)
+    if scratch.writable(state):
+        (state / ".gitignore").write_text("*\n", encoding="utf-8")  # never the repository's business
+        scratch.sweep(state)
     options = RolloutOptions(
         limits=PoolLimits(
             workers=settings.worker.count,

@@ -1,6 +1,8 @@
 """Folders for work in progress, below the state folder: `<state>/scratch/<pid of the owner>-<random>`.
 
-An owner removes its own when done; what a killed owner left is removed by the next server to start.
+An owner removes its own when done; what a killed owner left is removed by the next server to start. Where the
+state folder can't be written, as in an image that was prepared when it was built, they lie in the system's folder
+for temporary files, which the system empties.
 """
 
 import contextlib
@@ -11,8 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
+def writable(state: Path) -> bool:
+    """Whether more can be put into this state folder; not so in an image, which holds all that it was made for."""
+    return not state.is_dir() or os.access(state, os.W_OK)
+
+
 def make(state: Path) -> Path:
     """A new empty folder that this process owns."""
+    if not writable(state):
+        return Path(tempfile.mkdtemp(prefix="pinion-"))
     parent = state / "scratch"
     parent.mkdir(parents=True, exist_ok=True)
     return Path(tempfile.mkdtemp(dir=parent, prefix=f"{os.getpid()}-"))

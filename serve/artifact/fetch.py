@@ -18,6 +18,7 @@ from serve.artifact import dvc
 from serve.artifact.pin import FILENAME, FOLDER, Pin, PinnedModel, write
 from serve.artifact.verify import compare, manifest, require
 from serve.errors import DigestMismatch, PullFailed
+from serve.scratch import writable
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,15 @@ async def fetch(store: Store, pin: Pin, timeout_seconds: float) -> bool:
     """
     if all(store.snapshot(model).is_dir() for model in pin.models):
         return False
+    if not writable(store.state):
+        raise PullFailed(f"{FILENAME} pins what the state folder {store.state} lacks, and that folder is read-only")
     with dvc.checkout(store.repo, store.state) as scratch:
         (scratch.folder / FILENAME).write_bytes(write(pin))
-        await _pull(scratch, pin, timeout_seconds)
+        await _pull(scratch, timeout_seconds)
         wrong = await asyncio.to_thread(_differences, scratch, pin)
         if wrong:
             evict(scratch, pin, wrong)
-            await _pull(scratch, pin, timeout_seconds)
+            await _pull(scratch, timeout_seconds)
             wrong = await asyncio.to_thread(_differences, scratch, pin)
         if wrong:
             evict(scratch, pin, wrong)
@@ -54,11 +57,11 @@ async def fetch(store: Store, pin: Pin, timeout_seconds: float) -> bool:
     return True
 
 
-async def _pull(scratch: dvc.Scratch, pin: Pin, timeout_seconds: float) -> None:
+async def _pull(scratch: dvc.Scratch, timeout_seconds: float) -> None:
     try:
         await dvc.run(scratch, "pull", "--force", FILENAME, timeout_seconds=timeout_seconds)
     except PullFailed as error:
-        absent = _absent(scratch, pin)
+        absent = await _absent(scratch, timeout_seconds)
         if absent:
             raise PullFailed(f"the remote has no intact copy of {', '.join(absent)} ({error.message})") from error
         raise
@@ -76,12 +79,16 @@ def listing(scratch: dvc.Scratch, pin: Pin) -> Mapping[str, str]:
     return {entry["relpath"]: entry["md5"] for entry in json.loads(text)}
 
 
-def _absent(scratch: dvc.Scratch, pin: Pin) -> list[str]:
-    """Pinned files whose objects the pull could not bring into the cache."""
-    if not scratch.object(pin.oid).is_file():
+async def _absent(scratch: dvc.Scratch, timeout_seconds: float) -> list[str]:
+    """Pinned files whose objects the pull could not bring into the cache, as far as DVC can name them."""
+    try:
+        told = await dvc.run(
+            scratch, "list", ".", FOLDER, "--recursive", "--show-hash", "--json", timeout_seconds=timeout_seconds
+        )
+    except PullFailed:
         return []
-    pinned = listing(scratch, pin)
-    return [f"{FOLDER}/{path}" for path, oid in sorted(pinned.items()) if not scratch.object(oid).is_file()]
+    files = [(entry["path"], entry["md5"]) for entry in json.loads(told)]
+    return [f"{FOLDER}/{path}" for path, oid in sorted(files) if not scratch.object(oid).is_file()]
 
 
 def _differences(scratch: dvc.Scratch, pin: Pin) -> tuple[str, ...]:

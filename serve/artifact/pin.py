@@ -2,18 +2,20 @@
 
 The file is DVC's own, with one `outs` entry for the folder `models/`; DVC keeps `meta:` as it is, and there
 Pinion records each model's SHA-256 tree digest (MD5, DVC's, is no proof against tampering), run and metrics.
-Anything a promotion would not write is refused in a sentence. Pure: bytes in, data out, and back.
+Anything a promotion would not write is refused in a sentence: no tags, anchors or depths of YAML are followed.
+Pure: bytes in, data out, and back.
 """
 
 import io
-import math
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent, NodeEvent
 
 from serve.errors import PinUnreadable
 
@@ -21,6 +23,7 @@ FILENAME = "models.dvc"
 FOLDER = "models"
 FORMAT = 1
 MAX_BYTES = 64 * 1024
+_DEPTH = 8  # of mappings and lists in each other; a promotion writes 6
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _OID = re.compile(r"[0-9a-f]{32}\.dir")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -74,8 +77,8 @@ def read(data: bytes) -> Pin:
     if not data.strip():
         raise PinUnreadable(f"{FILENAME} is empty")
     try:
-        document = YAML(typ="safe", pure=True).load(data.decode("utf-8"))
-    except (YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        document = _document(data.decode("utf-8"))
+    except (YAMLError, ValueError, TypeError) as error:
         raise PinUnreadable(f"{FILENAME} is not YAML: {_first_line(error)}") from error
     top = _mapping(document, "", {"outs", "meta"})
     outs = top["outs"]
@@ -97,16 +100,27 @@ def _out(out: Mapping[str, Any]) -> Pin:
     return Pin(out["md5"], out["size"], out["nfiles"], ())
 
 
+def _document(text: str) -> Any:
+    """What the YAML says, read only once it is seen to be plain: aliases can grow without bound."""
+    depth = 0
+    for event in YAML(typ="safe", pure=True).parse(text):
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        anchored = isinstance(event, NodeEvent) and event.anchor is not None
+        if anchored or getattr(event, "tag", None) is not None or depth > _DEPTH:
+            raise ValueError(f"tags, anchors and deep nesting are not read (line {event.start_mark.line + 1})")
+    return YAML(typ="safe", pure=True).load(text)
+
+
 def _pin(out: Mapping[str, Any], meta: Any) -> Pin:
     pinion = _mapping(_mapping(meta, "meta", {"pinion"})["pinion"], "meta.pinion", {"format", "models"})
-    _expect(pinion["format"] == FORMAT, "meta.pinion.format", f"must be {FORMAT}: this server reads no other")
+    _expect(_count(pinion["format"]) and pinion["format"] == FORMAT, "meta.pinion.format", f"must be {FORMAT}: this server reads no other")
     models = _mapping(pinion["models"], "meta.pinion.models", None)
     _expect(len(models) > 0, "meta.pinion.models", "must name at least one model")
     return replace(_out(out), models=tuple(_model(*item) for item in models.items()))
 
 
 def _model(name: Any, entry: Any) -> PinnedModel:
-    where = f"meta.pinion.models.{name}"
+    where = f"meta.pinion.models.{_shown(name)}"
     _expect(_matches(_NAME, name), where, "must be named with letters, digits, '.', '_' and '-'")
     fields = _mapping(entry, where, {"digest", "run", "metrics"})
     _expect(_matches(_DIGEST, fields["digest"]), f"{where}.digest", "must be sha256: and 64 hex digits")
@@ -118,7 +132,7 @@ def _model(name: Any, entry: Any) -> PinnedModel:
 
 def _metric(name: Any, value: Any) -> bool:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    return isinstance(name, str) and number and math.isfinite(value)
+    return isinstance(name, str) and number and abs(value) <= sys.float_info.max  # so neither NaN nor infinite
 
 
 def _mapping(value: Any, where: str, keys: set[str] | None) -> Mapping[str, Any]:
@@ -126,7 +140,7 @@ def _mapping(value: Any, where: str, keys: set[str] | None) -> Mapping[str, Any]
     _expect(isinstance(value, dict), place, "must be a mapping")
     if keys is not None and set(value) != keys:
         told = [f"lacks '{key}'" for key in sorted(keys - set(value))]
-        told += [f"has '{key}', which no promotion writes" for key in sorted(set(value) - keys, key=str)]
+        told += [f"has '{_shown(key)}', which no promotion writes" for key in sorted(set(value) - keys, key=str)[:3]]
         raise PinUnreadable(f"{FILENAME}: {place} {' and '.join(told)}")
     mapping: Mapping[str, Any] = value
     return mapping
@@ -143,6 +157,11 @@ def _count(value: Any) -> bool:
 def _expect(holds: bool, where: str, wanted: str) -> None:
     if not holds:
         raise PinUnreadable(f"{FILENAME}: {where} {wanted}")
+
+
+def _shown(key: Any) -> str:
+    """A key of the file in a message: short, and in printable characters."""
+    return str(key).encode("unicode_escape").decode()[:60]
 
 
 def _first_line(error: Exception) -> str:

@@ -27,6 +27,7 @@ from uv import find_uv_bin
 
 from serve.artifact.snapshot import Recipe
 from serve.errors import EnvironmentFailed
+from serve.scratch import writable
 
 log = structlog.get_logger()
 
@@ -53,6 +54,8 @@ async def interpreter(recipe: Recipe, state: Path, policy: EnvironmentPolicy, ti
     python = folder / "bin" / "python"
     if (folder / _COMPLETE).is_file():
         return python
+    if not writable(state):
+        raise EnvironmentFailed(f"the model's environment is not in the state folder {state}, which is read-only")
     folder.parent.mkdir(parents=True, exist_ok=True)
     async with AsyncFileLock(f"{folder}.lock", run_in_executor=False, poll_interval=0.2):
         if not (folder / _COMPLETE).is_file():
@@ -130,9 +133,12 @@ def uv_environment(outer: Mapping[str, str]) -> dict[str, str]:
     """
     mine = {key: value for key, value in outer.items() if key not in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")}
     mine["PATH"] = search_path(outer)
-    for ours, theirs in (("UV_FIND_LINKS", "PIP_FIND_LINKS"), ("UV_DEFAULT_INDEX", "PIP_INDEX_URL")):
-        if theirs in mine:
-            mine.setdefault(ours, mine[theirs])
+    if "PIP_FIND_LINKS" in mine:
+        mine.setdefault("UV_FIND_LINKS", ",".join(mine["PIP_FIND_LINKS"].split()))  # pip's separator is a space
+    if "PIP_INDEX_URL" in mine and "UV_INDEX_URL" not in mine:  # uv's older name for the same
+        mine.setdefault("UV_DEFAULT_INDEX", mine["PIP_INDEX_URL"])
+    if "PIP_EXTRA_INDEX_URL" in mine and "UV_INDEX" not in mine:
+        mine.setdefault("UV_EXTRA_INDEX_URL", mine["PIP_EXTRA_INDEX_URL"])
     sources = ("UV_FIND_LINKS", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
     if not any(mine.get(source) for source in sources):
         mine.setdefault("UV_TORCH_BACKEND", "auto")

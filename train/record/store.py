@@ -6,6 +6,7 @@ answer is refused before any training, within seconds. Every error of MLflow, of
 network leaves here as StoreFailed.
 """
 
+import fcntl
 import logging
 import os
 import re
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import mlflow
 import requests
+from alembic.util.exc import CommandError
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
@@ -26,6 +28,17 @@ from train.errors import StoreFailed
 DEFAULT_URI = "sqlite:///mlflow.db"
 FIRST_CONTACT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 LONGEST_REASON = 300
+
+
+_ERRORS = (
+    MlflowException,
+    CommandError,  # the database was made by another version of MLflow
+    SQLAlchemyError,
+    sqlite3.Error,
+    requests.RequestException,
+    OSError,
+    ImportError,  # the database's driver is not installed
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +54,7 @@ def open_experiment(name: str) -> Experiment:
     for noisy in ("alembic", "mlflow.store.db.utils"):  # set up the database's tables, line by line
         logging.getLogger(noisy).setLevel(logging.ERROR)
     mlflow.set_tracking_uri(os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI)
-    with store_errors(), impatient():
-        _check_sqlite(mlflow.get_tracking_uri())
+    with store_errors(), impatient(), _alone(mlflow.get_tracking_uri()):
         return Experiment(_experiment_id(MlflowClient(), name), name)
 
 
@@ -51,7 +63,7 @@ def store_errors() -> Iterator[None]:
     """Turn what MLflow, its database and the network raise into StoreFailed, in one line, no password."""
     try:
         yield
-    except (MlflowException, requests.RequestException, SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
+    except _ERRORS as error:
         uri = mlflow.get_tracking_uri()
         raise StoreFailed(_without_password(uri), _without_password(_reason(error))) from error
 
@@ -70,14 +82,23 @@ def _experiment_id(client: MlflowClient, name: str) -> str:
         raise
 
 
-def _check_sqlite(uri: str) -> None:
-    """Ask the file itself first: MLflow would try to open a hopeless one for a minute and a half."""
+@contextmanager
+def _alone(uri: str) -> Iterator[None]:
+    """For SQLite: hold its folder's lock while the tables are made, since MLflow breaks a new database that two
+    processes open at once; and ask the file itself first, since MLflow tries a hopeless one for minutes."""
     if not uri.startswith("sqlite:///"):
+        yield
         return
     path = Path(uri.removeprefix("sqlite:///").partition("?")[0])
     path.parent.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(path)) as database:
-        database.execute("PRAGMA schema_version")
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA schema_version")
+        yield
+    finally:
+        os.close(folder)
 
 
 @contextmanager

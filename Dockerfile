@@ -1,0 +1,106 @@
+# The server with the models that models.dvc pins, their environments and their history: nothing is fetched at
+# run time. Build it in a clone of the repository; docs/container.md tells how to run it.
+#
+#   docker build -t pinion .
+#   docker run --read-only --tmpfs /tmp --stop-timeout 35 -p 8000:8000 pinion
+#
+# The final image is the bare base with four layers on it, from the seldom to the often changed: the server's
+# packages, the models' environments, the models with their history, the server itself.
+
+# Any Debian-like image whose `python3` is 3.11 or newer, with pip and venv.
+ARG BASE=python:3.11-slim-bookworm
+
+
+# The server's packages, in an environment of their own.
+FROM ${BASE} AS packages
+# For networks that have package sources or a certificate authority of their own; never put a password in one.
+ARG PIP_INDEX_URL
+ARG PIP_FIND_LINKS
+ARG SSL_CERT_FILE
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python3 -m venv --without-pip /opt/pinion
+COPY requirements/serve.txt /build/requirements/
+RUN --mount=type=cache,target=/root/.cache \
+    python3 -m pip --python /opt/pinion/bin/python install --no-deps --requirement /build/requirements/serve.txt
+
+
+# The server itself, as a wheel, and installed for the next stages' use.
+FROM packages AS server
+ARG PIP_INDEX_URL
+ARG PIP_FIND_LINKS
+ARG SSL_CERT_FILE
+COPY pyproject.toml README.md /build/
+COPY serve /build/serve
+COPY train /build/train
+COPY promote /build/promote
+RUN --mount=type=cache,target=/root/.cache \
+    python3 -m pip wheel --no-deps --wheel-dir /wheel /build \
+ && python3 -m pip --python /opt/pinion/bin/python install --no-deps --no-index /wheel/*.whl
+
+
+# What git knows: every commit of models.dvc, without the rest of the work tree's bytes.
+FROM ${BASE} AS repository
+RUN apt-get update && apt-get install --yes --no-install-recommends git
+COPY . /repository
+RUN cd /repository \
+ && mkdir -p remote \
+ && git config uploadpack.allowFilter true \
+ && git clone --quiet --mirror --filter=tree:2 file:///repository /history \
+ && git -C /history remote remove origin \
+ && git -C /history config core.bare false \
+ && rm -rf /history/hooks
+
+
+# The pinned models, pulled and verified, and their environments. Any Python they need that the base has not is
+# fetched into the state folder too. UV_TORCH_BACKEND: cpu, cu128, …; unsaid, CPU builds where PyPI is the source.
+# Credentials for a remote elsewhere: docker build --secret id=dvc,src=.dvc/config.local .
+FROM server AS prepared
+ARG PIP_INDEX_URL
+ARG PIP_FIND_LINKS
+ARG SSL_CERT_FILE
+ARG UV_TORCH_BACKEND
+ENV PINION_ARTIFACT__REPO=/srv/pinion \
+    PINION_ARTIFACT__STATE=/srv/pinion/state \
+    UV_PYTHON_INSTALL_DIR=/srv/pinion/state/python \
+    UV_LINK_MODE=copy
+COPY --from=repository /repository/models.dvc /srv/pinion/
+COPY --from=repository /repository/.dvc /srv/pinion/.dvc
+COPY --from=repository /repository/remote /srv/pinion/remote
+RUN --mount=type=cache,target=/root/.cache \
+    --mount=type=secret,id=dvc,target=/srv/pinion/.dvc/config.local \
+    mkdir -p /srv/pinion/state/environments /srv/pinion/state/python \
+ && if [ -z "$UV_TORCH_BACKEND$PIP_INDEX_URL$PIP_FIND_LINKS" ]; then export UV_TORCH_BACKEND=cpu; fi \
+ && /opt/pinion/bin/serve prepare
+
+
+FROM ${BASE}
+RUN useradd --no-log-init --no-create-home --home-dir /tmp --uid 10001 --shell /usr/sbin/nologin pinion
+# git reads the history: its one program, which needs no more than the base has, and trust in root's repository.
+COPY --from=repository /usr/bin/git /usr/bin/git
+RUN git config --system safe.directory /srv/pinion
+COPY --from=packages /opt/pinion /opt/pinion
+COPY --from=prepared /srv/pinion/state/python /srv/pinion/state/python
+COPY --from=prepared /srv/pinion/state/environments /srv/pinion/state/environments
+COPY --from=prepared /srv/pinion/state/snapshots /srv/pinion/state/snapshots
+COPY --from=repository /history /srv/pinion/.git
+COPY --from=prepared /srv/pinion/models.dvc /srv/pinion/
+RUN --mount=type=bind,from=server,source=/wheel,target=/wheel \
+    python3 -m pip --python /opt/pinion/bin/python install --quiet --no-cache-dir --no-deps --no-index /wheel/*.whl
+
+ENV PATH=/opt/pinion/bin:$PATH \
+    PINION_ARTIFACT__REPO=/srv/pinion \
+    PINION_ARTIFACT__STATE=/srv/pinion/state \
+    PINION_HTTP__HOST=0.0.0.0 \
+    PINION_HTTP__PORT=8000
+USER 10001:10001
+WORKDIR /srv/pinion
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+# Ready, not merely live: what waits for this container wants answers. A failed release leaves it ready, and a
+# worker's death is mended within; so unready for long, past the start, is worth a restart.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=300s --retries=6 CMD ["python", "-I", "-c", "\
+import http.client, os, sys; \
+connection = http.client.HTTPConnection('127.0.0.1', int(os.environ['PINION_HTTP__PORT']), timeout=4); \
+connection.request('GET', '/health/ready'); \
+sys.exit(connection.getresponse().status != 200)"]
+ENTRYPOINT ["serve"]

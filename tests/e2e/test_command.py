@@ -1,0 +1,101 @@
+"""The command `serve` itself: what it says when it can't start, its sub-commands, its pages."""
+
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Repository
+from tests.e2e.server import SERVE, Server
+
+
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, **variables}
+    return subprocess.run([SERVE, *arguments], capture_output=True, text=True, env=environment, timeout=60)
+
+
+def refused(done: subprocess.CompletedProcess[str], code: int, told: str) -> None:
+    """One line on stderr, and that exit code."""
+    assert (done.returncode, told in done.stderr) == (code, True), done.stderr
+    assert len([line for line in done.stderr.splitlines() if not line.startswith("{")]) == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_no_repository_is_said(tmp_path: Path) -> None:
+    refused(run("--repo", str(tmp_path / "nowhere")), 2, "there is no folder")
+
+
+def test_no_pin_is_said(tmp_path: Path) -> None:
+    refused(run("--repo", str(tmp_path)), 2, "there is no models.dvc in")
+
+
+def test_a_broken_pin_is_said(tmp_path: Path) -> None:
+    (tmp_path / "models.dvc").write_text("outs: [")
+    refused(run("--repo", str(tmp_path)), 2, "models.dvc is not YAML")
+
+
+def test_a_port_in_use_is_said(repository: Repository) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = run("--repo", str(repository.folder), "--port", port)
+        refused(done, 1, f"can't listen on 127.0.0.1:{port}: Address already in use")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("PINION_HTTP__PORT", "eighty", "http.port"),
+        ("PINION_WORKER__COUNT", "0", "worker.count"),
+        ("PINION_WORKER__ENVIRONMENT", "mine", "worker.environment"),
+        ("PINION_HTTP__PROT", "80", "http.prot"),
+        ("PINION_PORT", "80", "PINION_PORT is no setting"),
+        ("PINION_LOG_LEVEL", "loud", "log_level"),
+    ],
+)
+def test_a_wrong_setting_is_named(repository: Repository, variable: str, value: str, told: str) -> None:
+    refused(run("--repo", str(repository.folder), **{variable: value}), 2, told)
+
+
+def test_prepare_says_what_can_not_be_pulled(cold: Repository) -> None:
+    cold.remote_object_of("oracle/model/MLmodel").unlink()
+    done = run("prepare", "--repo", str(cold.folder), PINION_ARTIFACT__STATE=str(cold.state))
+    refused(done, 1, "the remote has no intact copy of models/oracle/model/MLmodel")
+
+
+def test_an_unreachable_remote_is_said(cold: Repository) -> None:
+    (cold.folder / "remote").rename(cold.folder / "gone")
+    done = run("prepare", "--repo", str(cold.folder), PINION_ARTIFACT__STATE=str(cold.state))
+    refused(done, 1, "dvc pull failed")
+
+
+def test_history_lists_every_promotion_newest_first(promoted: Repository) -> None:
+    lines = run("history", "--repo", str(promoted.folder)).stdout.splitlines()
+    revisions = [line.split()[0] for line in lines[1:]]
+    assert revisions == [revision[:12] for revision in reversed(promoted.revisions)]
+
+
+def test_the_schema_and_the_docs_come_from_the_server_itself(repository: Repository) -> None:
+    with Server(repository.folder, repository.state).ready() as server:
+        schema = server.get("/openapi.json").json()
+        example = schema["paths"]["/models/oracle/predict"]["post"]["requestBody"]["content"]["application/json"]
+        body = example["examples"]["oracle"]["value"]
+        assert server.predict(body).json()["predictions"][0]["y"] == 3.0
+        page = server.get("/docs").text
+        assert "://" not in page.replace("http://www.w3.org", "")
+        asset = next(part.split('"')[0] for part in page.split('src="')[1:] if ".js" in part)
+        assert server.get(asset).status_code == 200
+
+
+def test_metrics_are_prometheus_text(repository: Repository) -> None:
+    with Server(repository.folder, repository.state).ready() as server:
+        server.predict({"inputs": {"x": [1.0]}})
+        text = server.get("/metrics").text
+        revision = repository.revisions[1]
+        assert f'pinion_requests_total{{model="oracle",outcome="ok",revision="{revision}"}} 1.0' in text
+        for stage in ("parse", "queue", "predict", "encode"):
+            assert f'pinion_stage_seconds_count{{model="oracle",stage="{stage}"}}' in text
+        assert f'revision="{revision}",run=""}} 1.0' in text
