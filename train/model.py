@@ -98,4 +98,17 @@ def export(network: Scored, example: Inputs, columns: tuple[str, ...], path: Pat
     """
     rows = torch.from_numpy(example)
     program = torch.export.export(network, (rows,), dynamic_shapes=({0: torch.export.Dim.AUTO},))
+    _forget_where(program)
     torch.export.save(program, path, extra_files={"columns.json": json.dumps(columns)})
+
+
+def forget_where(archive: Path) -> None:
+    """Rewrite a pt2 archive without the paths of the source files it was traced from."""
+    program = torch.export.load(archive)
+    _forget_where(program)
+    torch.export.save(program, archive)
+
+
+def _forget_where(program: torch.export.ExportedProgram) -> None:
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)

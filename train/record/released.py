@@ -22,7 +22,7 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, Tens
 
 from train.data import Dataset
 from train.loop import Fitted
-from train.model import export
+from train.model import export, forget_where
 from train.settings import DatasetName
 
 MODEL_NAME = "model"
@@ -107,17 +107,18 @@ class _Folder:
 
     def save_model(self, path: str, mlflow_model: Model, **options: Any) -> None:
         self.flavor.save_model(path=path, mlflow_model=mlflow_model, **options)
-        _on_cpu(mlflow_model)
+        if self.flavor is mlflow.pytorch:
+            forget_where(Path(path, "data", "model.pt2"))
+            _on_cpu(mlflow_model)
         _without_paths(mlflow_model)
-        mlflow_model.save(str(Path(path, "MLmodel")))
         _pin_python(Path(path, "python_env.yaml"))
+        mlflow_model.model_size_bytes = sum(file.stat().st_size for file in Path(path).rglob("*") if file.is_file())
+        mlflow_model.save(str(Path(path, "MLmodel")))
 
 
 def _on_cpu(model: Model) -> None:
     """A pt2 graph stays where it was traced; left to itself MLflow refuses it on a machine with a GPU."""
-    pyfunc = model.flavors["python_function"]
-    if pyfunc["loader_module"] == "mlflow.pytorch":
-        pyfunc["config"] = {"device": "cpu"}
+    model.flavors["python_function"]["config"] = {"device": "cpu"}
 
 
 def _without_paths(model: Model) -> None:
