@@ -1,10 +1,11 @@
 # The server with the models that models.dvc pins, their environments and their history: nothing is fetched at
-# run time. Build it in a clone of the repository; docs/container.md tells how to run it.
+# run time. Build it in a clone of the repository, and run it as strictly as you like: as any user, without a
+# network of its own, its files read-only; it needs no more than a /tmp.
 #
 #   docker build -t pinion .
 #   docker run --read-only --tmpfs /tmp --stop-timeout 35 -p 8000:8000 pinion
 #
-# The final image is the bare base with four layers on it, from the seldom to the often changed: the server's
+# The final image is the bare base with four layers that count, from the seldom to the often changed: the server's
 # packages, the models' environments, the models with their history, the server itself.
 
 # Any Debian-like image whose `python3` is 3.11 or newer, with pip and venv.
@@ -38,21 +39,22 @@ RUN --mount=type=cache,target=/root/.cache \
  && python3 -m pip --python /opt/pinion/bin/python install --no-deps --no-index /wheel/*.whl
 
 
-# What git knows: every commit of models.dvc, without the rest of the work tree's bytes.
+# What git knows: every commit with its models.dvc, without what lies in the folders. Works on a shallow clone too.
 FROM ${BASE} AS repository
 RUN apt-get update && apt-get install --yes --no-install-recommends git
 COPY . /repository
-RUN cd /repository \
- && mkdir -p remote \
- && git config uploadpack.allowFilter true \
- && git clone --quiet --mirror --filter=tree:2 file:///repository /history \
- && git -C /history remote remove origin \
- && git -C /history config core.bare false \
- && rm -rf /history/hooks
+RUN mkdir -p /repository/remote \
+ && git init --quiet /history \
+ && cd /repository/.git \
+ && git rev-list --objects --filter=tree:2 --all HEAD | git pack-objects --quiet /history/.git/objects/pack/pack \
+ && cp -r HEAD refs $(ls packed-refs shallow 2>/dev/null) /history/.git/ \
+ && rm -r /history/.git/hooks \
+ && git -C /history cat-file -e HEAD:models.dvc
 
 
 # The pinned models, pulled and verified, and their environments. Any Python they need that the base has not is
 # fetched into the state folder too. UV_TORCH_BACKEND: cpu, cu128, …; unsaid, CPU builds where PyPI is the source.
+# Bytecode without dates: the same environments are the same layer, whatever else in the repository has changed.
 # Credentials for a remote elsewhere: docker build --secret id=dvc,src=.dvc/config.local .
 FROM server AS prepared
 ARG PIP_INDEX_URL
@@ -62,7 +64,8 @@ ARG UV_TORCH_BACKEND
 ENV PINION_ARTIFACT__REPO=/srv/pinion \
     PINION_ARTIFACT__STATE=/srv/pinion/state \
     UV_PYTHON_INSTALL_DIR=/srv/pinion/state/python \
-    UV_LINK_MODE=copy
+    UV_LINK_MODE=copy \
+    PYC_INVALIDATION_MODE=UNCHECKED_HASH
 COPY --from=repository /repository/models.dvc /srv/pinion/
 COPY --from=repository /repository/.dvc /srv/pinion/.dvc
 COPY --from=repository /repository/remote /srv/pinion/remote
@@ -82,7 +85,7 @@ COPY --from=packages /opt/pinion /opt/pinion
 COPY --from=prepared /srv/pinion/state/python /srv/pinion/state/python
 COPY --from=prepared /srv/pinion/state/environments /srv/pinion/state/environments
 COPY --from=prepared /srv/pinion/state/snapshots /srv/pinion/state/snapshots
-COPY --from=repository /history /srv/pinion/.git
+COPY --from=repository /history/.git /srv/pinion/.git
 COPY --from=prepared /srv/pinion/models.dvc /srv/pinion/
 RUN --mount=type=bind,from=server,source=/wheel,target=/wheel \
     python3 -m pip --python /opt/pinion/bin/python install --quiet --no-cache-dir --no-deps --no-index /wheel/*.whl

@@ -18,7 +18,7 @@ ifeq ($(strip $(UV_FIND_LINKS)$(UV_DEFAULT_INDEX)$(UV_INDEX_URL)$(UV_INDEX)),)
 export UV_TORCH_BACKEND ?= auto
 endif
 
-.PHONY: help setup serve prepare check fmt lint type test e2e docs lock clean
+.PHONY: help setup serve prepare image check fmt lint type test e2e docs lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ serve: .venv/.serve  ## set up, pull the pinned models, serve them on port 8000
 
 prepare: .venv/.serve  ## pull, verify and build what `serve` needs, then stop
 	@serve prepare
+
+image:  ## build the container image, with docker or, where there is only that, buildah
+	@build="docker build"; docker info >/dev/null 2>&1 || build="buildah build --format docker --layers"; \
+	  $$build --tag pinion $(ARGS) .
 
 check: lint type test  ## lint, types and every test: what CI runs
 

@@ -62,8 +62,8 @@ def make_metrics() -> Metrics:
 def make_rollout(settings: Settings, metrics: Metrics) -> Rollout:
     """The rollout these settings describe, over a state folder made ready, or prepared before and read-only."""
     state = settings.state
-    state.mkdir(parents=True, exist_ok=True)
     if scratch.writable(state):
+        state.mkdir(parents=True, exist_ok=True)
         (state / ".gitignore").write_text("*\n", encoding="utf-8")  # never the repository's business
         scratch.sweep(state)
     options = RolloutOptions(

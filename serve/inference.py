@@ -50,7 +50,11 @@ class Inference:
 
     async def infer(self, request: InferenceRequest) -> InferenceResponse:
         """The live model's answer, or a `ServeError`."""
-        deployed = self.find(request.model)
+        try:
+            deployed = self.find(request.model)
+        except ServeError as error:
+            self.refused(error)
+            raise
         name = deployed.snapshot.name
         outcome = "cancelled"
         try:
@@ -64,6 +68,10 @@ class Inference:
         finally:
             self._metrics.requests.labels(name, deployed.revision, outcome).inc()
         return InferenceResponse(name, value, deployed.lineage)
+
+    def refused(self, error: ServeError) -> None:
+        """Count a request that was refused before any model was asked."""
+        self._metrics.requests.labels("", "", error.code).inc()
 
     def find(self, name: str | None) -> Deployed:
         """The live model of that name; without a name the default, or the only one."""

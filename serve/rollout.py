@@ -21,6 +21,7 @@ from serve.artifact.fetch import Store
 from serve.artifact.pin import Pin
 from serve.artifact.snapshot import Snapshot
 from serve.errors import LoadFailed, RolloutFailed
+from serve.log import working
 from serve.metrics import Metrics
 from serve.worker import environment
 from serve.worker.environment import EnvironmentPolicy
@@ -132,7 +133,9 @@ class Rollout:
 
     async def prepare(self, pin: Pin) -> list[Snapshot]:
         """Everything a release needs on disk, short of starting it: verified snapshots and environments."""
-        if await fetch.fetch(self._store, pin, self._options.pull_timeout_seconds):
+        with working(f"pulling {pin.size / 1e6:.1f} MB"):
+            pulled = await fetch.fetch(self._store, pin, self._options.pull_timeout_seconds)
+        if pulled:
             log.info("pulled", models=[model.name for model in pin.models], bytes=pin.size, files=pin.files)
         snapshots = [await asyncio.to_thread(snapshot.verified, self._store, model) for model in pin.models]
         for one in snapshots:
@@ -193,20 +196,22 @@ class Rollout:
             state=self._store.state,
         )
         pool = Pool(command, options.limits, self._metrics, one.promotion.batchable)
-        await pool.start()
-        try:
-            await golden.replay(one.name, one.golden, one.signature, pool, options.golden_timeout_seconds)
-        except BaseException:
-            await pool.stop()
-            raise
+        with working(f"loading {one.name}"):
+            await pool.start()
+            try:
+                await golden.replay(one.name, one.golden, one.signature, pool, options.golden_timeout_seconds)
+            except BaseException:
+                await pool.stop()
+                raise
         log.info("warm", model=one.name, workers=options.limits.workers, golden=len(one.golden.cases))
         return pool
 
     async def _interpreter(self, one: Snapshot) -> Path:
         options = self._options
-        return await environment.interpreter(
-            one.recipe, self._store.state, options.environment, options.build_timeout_seconds
-        )
+        with working(f"making the environment of {one.name}: {len(one.recipe.requirements)} packages"):
+            return await environment.interpreter(
+                one.recipe, self._store.state, options.environment, options.build_timeout_seconds
+            )
 
     def _announce(self, live: Live, started: list[str], seconds: float) -> None:
         self._metrics.live.clear()

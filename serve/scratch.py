@@ -14,8 +14,9 @@ from pathlib import Path
 
 
 def writable(state: Path) -> bool:
-    """Whether more can be put into this state folder; not so in an image, which holds all that it was made for."""
-    return not state.is_dir() or os.access(state, os.W_OK)
+    """Whether anything can be put into this state folder, or it made; not so in an image, which holds all it needs."""
+    nearest = next(place for place in (state, *state.parents) if place.exists())
+    return os.access(nearest, os.W_OK)
 
 
 def make(state: Path) -> Path:

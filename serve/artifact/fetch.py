@@ -44,11 +44,11 @@ async def fetch(store: Store, pin: Pin, timeout_seconds: float) -> bool:
         raise PullFailed(f"{FILENAME} pins what the state folder {store.state} lacks, and that folder is read-only")
     with dvc.checkout(store.repo, store.state) as scratch:
         (scratch.folder / FILENAME).write_bytes(write(pin))
-        await _pull(scratch, timeout_seconds)
+        await pull(scratch, timeout_seconds)
         wrong = await asyncio.to_thread(_differences, scratch, pin)
         if wrong:
             evict(scratch, pin, wrong)
-            await _pull(scratch, timeout_seconds)
+            await pull(scratch, timeout_seconds)
             wrong = await asyncio.to_thread(_differences, scratch, pin)
         if wrong:
             evict(scratch, pin, wrong)
@@ -57,7 +57,8 @@ async def fetch(store: Store, pin: Pin, timeout_seconds: float) -> bool:
     return True
 
 
-async def _pull(scratch: dvc.Scratch, timeout_seconds: float) -> None:
+async def pull(scratch: dvc.Scratch, timeout_seconds: float) -> None:
+    """`dvc pull` in a scratch checkout that holds models.dvc; `PullFailed` names what the remote lacks."""
     try:
         await dvc.run(scratch, "pull", "--force", FILENAME, timeout_seconds=timeout_seconds)
     except PullFailed as error:

@@ -64,6 +64,7 @@ def write(pin: Pin) -> bytes:
     stream = io.BytesIO()
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
+    yaml.allow_unicode = False  # escaped, because some of its line ends would come back as others
     yaml.width = 1000  # one line a value
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # keep the order above
     yaml.dump({"outs": [out], "meta": {"pinion": {"format": FORMAT, "models": models}}}, stream)
@@ -107,13 +108,15 @@ def _document(text: str) -> Any:
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
         anchored = isinstance(event, NodeEvent) and event.anchor is not None
         if anchored or getattr(event, "tag", None) is not None or depth > _DEPTH:
-            raise ValueError(f"tags, anchors and deep nesting are not read (line {event.start_mark.line + 1})")
+            line = event.start_mark.line + 1
+            raise PinUnreadable(f"{FILENAME}: line {line} has a tag, an anchor or too deep a nesting")
     return YAML(typ="safe", pure=True).load(text)
 
 
 def _pin(out: Mapping[str, Any], meta: Any) -> Pin:
     pinion = _mapping(_mapping(meta, "meta", {"pinion"})["pinion"], "meta.pinion", {"format", "models"})
-    _expect(_count(pinion["format"]) and pinion["format"] == FORMAT, "meta.pinion.format", f"must be {FORMAT}: this server reads no other")
+    known = _count(pinion["format"]) and pinion["format"] == FORMAT
+    _expect(known, "meta.pinion.format", f"must be {FORMAT}: this server reads no other")
     models = _mapping(pinion["models"], "meta.pinion.models", None)
     _expect(len(models) > 0, "meta.pinion.models", "must name at least one model")
     return replace(_out(out), models=tuple(_model(*item) for item in models.items()))

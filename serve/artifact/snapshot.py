@@ -105,17 +105,23 @@ def opened(folder: Path, name: str, digest: str) -> Snapshot:
                 bool(promotion["batchable"]),
                 promotion,
             ),
-            Golden(tuple(golden["cases"]), float(golden["rtol"]), float(golden["atol"])),
+            Golden(tuple(map(_case, golden["cases"])), float(golden["rtol"]), float(golden["atol"])),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except KeyError as error:
         raise SnapshotUnreadable(f"model '{name}': promotion.json or golden.json lacks {error}") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise SnapshotUnreadable(f"model '{name}': promotion.json or golden.json is unreadable ({error})") from error
+
+
+def _case(recorded: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"request": recorded["request"], "predictions": recorded["predictions"]}
 
 
 def signature(model: Path) -> Signature:
     """The signature recorded in the MLflow model folder."""
     try:
         return parse(mlmodel(model).get("signature"))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SnapshotUnreadable(f"{model.parent.name}/MLmodel: its signature is unreadable ({error})") from error
 
 
@@ -147,8 +153,8 @@ def requirements(path: Path) -> tuple[str, ...]:
             requirement = Requirement(line)
         except InvalidRequirement as error:
             raise SnapshotUnreadable(f"{path.name}: '{line[:80]}' is not name==version") from error
-        pinned = [specifier for specifier in requirement.specifier if specifier.operator == "=="]
-        if requirement.url or len(pinned) != 1 or len(requirement.specifier) != 1:
+        exact = [one.operator == "==" and not one.version.endswith(".*") for one in requirement.specifier]
+        if requirement.url or exact != [True]:
             raise SnapshotUnreadable(f"{path.name}: '{line[:80]}' is not name==version")
     return tuple(found)
 

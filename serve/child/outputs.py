@@ -85,13 +85,11 @@ def _leaf(value: Any) -> Any:
         return plain(value.astype("datetime64[us]").tolist() if value.dtype.kind == "M" else value.tolist())
     if isinstance(value, np.datetime64):
         return plain(pd.Timestamp(value))
-    if isinstance(value, np.longdouble):
-        return plain(float(value))
-    if isinstance(value, np.generic):
-        return plain(value.item())
-    if isinstance(value, (float, decimal.Decimal)):
+    if isinstance(value, (float, decimal.Decimal, np.longdouble)):
         number = float(value)
         return number if math.isfinite(number) else None
+    if isinstance(value, np.generic):
+        return plain(value.item())
     if isinstance(value, (datetime.date, datetime.time)):
         return value.isoformat()
     if isinstance(value, (bytes, bytearray, memoryview)):

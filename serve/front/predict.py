@@ -8,13 +8,16 @@ import asyncio
 import time
 from collections.abc import Awaitable, Iterable
 
+import structlog
 from starlette.types import Message, Receive, Scope, Send
 
 from serve.errors import PayloadTooLarge, ServeError, UnsupportedContent
 from serve.front.schemas import mlflow_json
 from serve.front.status import PROBLEM_TYPE, RETRY_AFTER_SECONDS, problem, status
-from serve.inference import Inference, InferenceResponse
+from serve.inference import Inference, InferenceRequest, InferenceResponse
 from serve.metrics import Metrics
+
+log = structlog.get_logger()
 
 _Headers = list[tuple[bytes, bytes]]
 
@@ -39,12 +42,13 @@ class Predict:
             await refuse(send, status(error), error.code, error.message)
         except ClientGone:
             return None
+        except Exception:  # a fault of ours: the log has it, the caller gets a sentence
+            log.exception("request failed unexpectedly")
+            detail = "the server failed on this request; its log has the details"
+            await refuse(send, 500, "internal_error", detail)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        _require_json(scope["headers"])
-        body = await self._body(receive)
-        name = scope.get("path_params", {}).get("name")
-        request = mlflow_json.decode(body, name, time.perf_counter())
+        request = await self._request(scope, receive)
         response = await _while_connected(self._inference.infer(request), receive)
         began = time.perf_counter()
         encoded = mlflow_json.encode(response)
@@ -52,6 +56,17 @@ class Predict:
         encode.observe(time.perf_counter() - began)
         lineage = [(key.encode(), value.encode()) for key, value in response.lineage.items()]
         await respond(send, 200, mlflow_json.CONTENT_TYPE, encoded, lineage)
+
+    async def _request(self, scope: Scope, receive: Receive) -> InferenceRequest:
+        """The request as its caller sent it, read and decoded, or refused and counted."""
+        try:
+            _require_json(scope["headers"])
+            body = await self._body(receive)
+            name = scope.get("path_params", {}).get("name")
+            return mlflow_json.decode(body, name, time.perf_counter())
+        except ServeError as error:
+            self._inference.refused(error)
+            raise
 
     async def _body(self, receive: Receive) -> bytes:
         """The whole body, or `PayloadTooLarge` as soon as it is over the limit."""

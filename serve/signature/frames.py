@@ -5,6 +5,7 @@ then each column is checked against its spec. Where MLflow must check (nested ty
 as JSON and MLflow refuses them in the worker.
 """
 
+import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -120,6 +121,7 @@ def _part(spec: Column, data: Sequence[Any], where: str) -> Part:
         raise InvalidInputs(f"{_at(where, data, lambda item: item is not None)} is null; {_takes(spec)}")
     _check_items(spec, data, where)
     if spec.type == "binary":
+        _check_base64(data, where)
         return _json_part(spec.name, data, BASE64)
     if dtype is None or (nulls and spec.type in ("boolean", "integer", "long")):
         return _json_part(spec.name, data)
@@ -141,6 +143,14 @@ def _check_items(spec: Column, data: Sequence[Any], where: str) -> None:
         if type(item) not in takes and item is not None:
             place = _at(where, data, lambda other: other is None or type(other) in takes)
             raise InvalidInputs(f"{place} is {json_word(item)}; {_takes(spec)}")
+
+
+def _check_base64(data: Sequence[Any], where: str) -> None:
+    for at, item in enumerate(data):
+        try:
+            base64.b64decode(item or "", validate=True)
+        except ValueError as error:
+            raise InvalidInputs(f"{where}[{at}] is no base64, as binary values are written") from error
 
 
 _ITEMS: Mapping[str, tuple[type, ...]] = {

@@ -76,7 +76,7 @@ class Signature:
 def parse(recorded: Mapping[str, Any] | None) -> Signature:
     """The signature in an MLmodel's `signature:` entry; an empty one where there is none.
 
-    Raises ValueError, KeyError or TypeError where it is not what MLflow writes.
+    Raises ValueError, KeyError, TypeError or AttributeError where it is not what MLflow writes.
     """
     if not recorded:
         return Signature()

@@ -49,7 +49,7 @@ async def interpreter(recipe: Recipe, state: Path, policy: EnvironmentPolicy, ti
     """
     if policy is EnvironmentPolicy.AUTO and satisfied_here(recipe):
         return Path(sys.executable)
-    _refuse_unsupported(recipe)
+    require_supported(recipe)
     folder = state / "environments" / digest(recipe)
     python = folder / "bin" / "python"
     if (folder / _COMPLETE).is_file():
@@ -86,7 +86,8 @@ def satisfied_here(recipe: Recipe) -> bool:
     return True
 
 
-def _refuse_unsupported(recipe: Recipe) -> None:
+def require_supported(recipe: Recipe) -> None:
+    """`EnvironmentFailed` where the recipe is of a Python that no model may run under here."""
     minor = tuple(int(part) for part in recipe.python_minor.split(".") if part.isdigit())
     if not OLDEST <= minor <= NEWEST:
         raise EnvironmentFailed(
@@ -148,7 +149,8 @@ def uv_environment(outer: Mapping[str, str]) -> dict[str, str]:
 def search_path(outer: Mapping[str, str]) -> str:
     """PATH with pyenv's own interpreters in place of its shims, which answer for the selected version alone."""
     root = Path(outer.get("PYENV_ROOT") or Path(outer.get("HOME", "/"), ".pyenv"))
-    given = [entry for entry in outer.get("PATH", "").split(os.pathsep) if Path(entry) != root / "shims"]
+    entries = filter(None, outer.get("PATH", "").split(os.pathsep))  # an empty one would mean the current folder
+    given = [entry for entry in entries if Path(entry) != root / "shims"]
     return os.pathsep.join([*given, *sorted(map(str, root.glob("versions/*/bin")))])
 
 

@@ -1,0 +1,101 @@
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from serve.artifact.pin import FILENAME, Pin, PinnedModel, write
+from serve.artifact.watch import look, pins
+from tests.fakes import FakeSleep, StoryOver
+
+DIGEST = "sha256:" + "0" * 64
+FIRST, SECOND = (Pin(digit * 32 + ".dir", 1, 1, (PinnedModel("digits", DIGEST),)) for digit in "12")
+
+
+class Repo:
+    """A work tree in which models.dvc comes and goes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def holds(self, data: Pin | bytes) -> Callable[[], object]:
+        written = data if isinstance(data, bytes) else write(data)
+        return lambda: (self.folder / FILENAME).write_bytes(written)
+
+    def loses(self) -> None:
+        (self.folder / FILENAME).unlink()
+
+    async def yields(self, *steps: Callable[[], object]) -> list[Pin]:
+        """The pins that come while between the looks these steps happen."""
+        found = []
+        with contextlib.suppress(StoryOver):
+            async for pin in pins(self.folder, 0.5, FakeSleep(steps)):
+                found.append(pin)  # noqa: PERF401  # the story ends by an exception, and what came before counts
+        return found
+
+
+def nothing() -> None:
+    """A look later, all is as it was."""
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Repo:
+    return Repo(tmp_path)
+
+
+async def test_a_pin_is_yielded_once_two_looks_agree(repo: Repo) -> None:
+    repo.holds(FIRST)()
+    assert await repo.yields(nothing, nothing, nothing) == [FIRST]
+
+
+async def test_a_pin_seen_only_once_does_not_count(repo: Repo) -> None:
+    repo.holds(FIRST)()
+    assert await repo.yields(repo.holds(SECOND), repo.holds(FIRST), repo.holds(SECOND)) == []
+
+
+async def test_a_pin_that_comes_later_is_yielded(repo: Repo) -> None:
+    assert await repo.yields(nothing, repo.holds(FIRST), nothing, repo.holds(SECOND), nothing) == [FIRST, SECOND]
+
+
+async def test_going_back_is_a_change_too(repo: Repo) -> None:
+    repo.holds(FIRST)()
+    story = (nothing, repo.holds(SECOND), nothing, repo.holds(FIRST), nothing)
+    assert await repo.yields(*story) == [FIRST, SECOND, FIRST]
+
+
+async def test_a_file_that_is_missing_or_empty_for_a_while_is_no_change(repo: Repo) -> None:
+    repo.holds(FIRST)()
+    story = (nothing, repo.loses, nothing, repo.holds(b""), nothing, repo.holds(FIRST), nothing)
+    assert await repo.yields(*story) == [FIRST]
+
+
+async def test_the_same_pin_in_other_words_is_no_change(repo: Repo) -> None:
+    repo.holds(FIRST)()
+    assert await repo.yields(nothing, repo.holds(b"# hello\n" + write(FIRST)), nothing) == [FIRST]
+
+
+async def test_a_broken_file_is_logged_once_and_the_next_good_pin_counts(repo: Repo) -> None:
+    repo.holds(FIRST)()
+    with capture_logs() as logs:
+        story = (nothing, repo.holds(b"outs: ["), nothing, nothing, repo.holds(SECOND), nothing)
+        assert await repo.yields(*story) == [FIRST, SECOND]
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [("pin unreadable", "warning")]
+
+
+async def test_a_broken_file_mended_to_what_it_was_is_no_change(repo: Repo) -> None:
+    repo.holds(FIRST)()
+    assert await repo.yields(nothing, repo.holds(b"outs: ["), nothing, repo.holds(FIRST), nothing) == [FIRST]
+
+
+async def test_looks_are_an_interval_apart(repo: Repo) -> None:
+    sleep = FakeSleep([nothing, nothing])
+    with pytest.raises(StoryOver):
+        await anext(pins(repo.folder, 0.25, sleep))
+    assert sleep.slept == [0.25, 0.25, 0.25]
+
+
+def test_where_there_is_no_file_a_look_finds_nothing(tmp_path: Path) -> None:
+    assert look(tmp_path) == b""
+    (tmp_path / FILENAME).mkdir()
+    assert look(tmp_path) == b""

@@ -1,0 +1,281 @@
+import asyncio
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from serve.batch.batcher import Batcher, Entry
+from serve.batch.policy import Policy
+from serve.child.wire import JSON, Part, Value
+from serve.errors import DeadlineExceeded, NotReady, QueueFull, ServeError
+from tests.fakes import FakeClock
+
+ANSWER = Value("json", (Part(None, JSON, (), b"null"),))
+
+
+def entry(
+    clock: FakeClock,
+    rows: int = 1,
+    group: str = "a",
+    within: float = 10.0,
+    loop: asyncio.AbstractEventLoop | None = None,
+) -> Entry:
+    value = Value("array", (Part(None, "|u1", (rows,), bytes(rows)),))
+    reply: asyncio.Future[Value] = (loop or asyncio.get_running_loop()).create_future()
+    return Entry(value, {}, group, clock() + within, clock(), reply)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock(100.0)
+
+
+@pytest.fixture
+def batcher(clock: FakeClock) -> Batcher:
+    return Batcher("digits", Policy(max_rows=8), max_waiting_rows=10, clock=clock)
+
+
+async def test_entries_are_taken_together_in_the_order_they_came(batcher: Batcher, clock: FakeClock) -> None:
+    entries = [entry(clock) for _ in range(3)]
+    for one in entries:
+        batcher.put(one)
+    assert await batcher.take() == entries
+    assert batcher.rows == 0
+
+
+async def test_take_waits_until_an_entry_comes(batcher: Batcher, clock: FakeClock) -> None:
+    take = asyncio.ensure_future(batcher.take())
+    await asyncio.sleep(0)
+    assert not take.done()
+    one = entry(clock)
+    batcher.put(one)
+    assert await take == [one]
+
+
+async def test_of_two_waiting_workers_each_gets_a_batch_of_its_own(batcher: Batcher, clock: FakeClock) -> None:
+    takes = [asyncio.ensure_future(batcher.take()) for _ in range(2)]
+    await asyncio.sleep(0)
+    first, second = entry(clock, group="a"), entry(clock, group="b")
+    batcher.put(first)
+    batcher.put(second)
+    assert await asyncio.gather(*takes) == [[first], [second]]
+
+
+async def test_a_worker_that_woke_for_nothing_waits_again(batcher: Batcher, clock: FakeClock) -> None:
+    takes = [asyncio.ensure_future(batcher.take()) for _ in range(2)]
+    await asyncio.sleep(0)
+    first, second = entry(clock), entry(clock)
+    batcher.put(first)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    batcher.put(second)
+    assert await asyncio.gather(*takes) == [[first], [second]]
+
+
+async def test_a_cancelled_take_loses_no_entry(batcher: Batcher, clock: FakeClock) -> None:
+    take = asyncio.ensure_future(batcher.take())
+    await asyncio.sleep(0)
+    one = entry(clock)
+    batcher.put(one)
+    take.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await take
+    assert await batcher.take() == [one]
+
+
+async def test_an_entry_whose_caller_left_never_reaches_a_worker(batcher: Batcher, clock: FakeClock) -> None:
+    gone, here = entry(clock), entry(clock)
+    batcher.put(gone)
+    batcher.put(here)
+    gone.reply.cancel()
+    assert await batcher.take() == [here]
+
+
+async def test_a_late_entry_is_refused_and_never_reaches_a_worker(batcher: Batcher, clock: FakeClock) -> None:
+    late, here = entry(clock, within=1.0), entry(clock, within=9.0)
+    batcher.put(late)
+    batcher.put(here)
+    clock.advance(1.0)
+    assert await batcher.take() == [here]
+    with pytest.raises(DeadlineExceeded, match="model 'digits' did not answer within 1 seconds"):
+        late.reply.result()
+
+
+async def test_when_every_entry_of_a_batch_is_gone_take_goes_on_to_the_next(batcher: Batcher, clock: FakeClock) -> None:
+    gone, here = entry(clock, group="a"), entry(clock, group="b")
+    batcher.put(gone)
+    batcher.put(here)
+    gone.reply.cancel()
+    assert await batcher.take() == [here]
+
+
+async def test_a_full_queue_refuses_and_keeps_what_it_has(batcher: Batcher, clock: FakeClock) -> None:
+    one = entry(clock, rows=10)
+    batcher.put(one)
+    with pytest.raises(QueueFull, match="model 'digits' has 10 rows waiting, as many as its queue holds"):
+        batcher.put(entry(clock))
+    assert batcher.rows == 10
+    assert await batcher.take() == [one]
+
+
+async def test_a_request_larger_than_the_queue_is_let_into_an_empty_one(batcher: Batcher, clock: FakeClock) -> None:
+    large = entry(clock, rows=50)
+    batcher.put(large)
+    assert await batcher.take() == [large]
+
+
+async def test_entries_of_a_dead_worker_come_first_in_their_order_even_into_a_full_queue(
+    batcher: Batcher, clock: FakeClock
+) -> None:
+    waiting, first, second = entry(clock, rows=10), entry(clock), entry(clock)
+    batcher.put(waiting)
+    first.attempts = second.attempts = 1
+    batcher.put_back([first, second])
+    assert batcher.rows == 12
+    assert [await batcher.take() for _ in range(3)] == [[first], [second], [waiting]]
+
+
+async def test_entries_put_back_wake_a_waiting_worker(batcher: Batcher, clock: FakeClock) -> None:
+    take = asyncio.ensure_future(batcher.take())
+    await asyncio.sleep(0)
+    one = entry(clock)
+    batcher.put_back([one])
+    assert await take == [one]
+
+
+async def test_refusing_all_answers_everyone_who_waits_and_empties_the_queue(
+    batcher: Batcher, clock: FakeClock
+) -> None:
+    entries = [entry(clock) for _ in range(3)]
+    for one in entries:
+        batcher.put(one)
+    batcher.refuse_all(NotReady("stopped"))
+    assert batcher.rows == 0
+    for one in entries:
+        with pytest.raises(NotReady, match="stopped"):
+            one.reply.result()
+
+
+async def test_the_first_word_on_an_entry_is_the_last(clock: FakeClock) -> None:
+    one = entry(clock)
+    one.resolve(ANSWER)
+    one.refuse(NotReady("too late"))
+    one.resolve(Value("json", ()))
+    assert one.reply.result() == ANSWER
+
+
+class Queue(RuleBasedStateMachine):
+    """Callers come, leave and run late; workers take, answer and die; every entry must leave exactly once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.clock = FakeClock()
+        self.batcher = Batcher("m", Policy(max_rows=6), max_waiting_rows=12, clock=self.clock)
+        self.waiting: list[Entry] = []
+        self.held: list[list[Entry]] = []
+        self.outcomes: dict[int, list[str]] = {}
+        self.all: list[Entry] = []
+
+    @rule(rows=st.integers(1, 20), group=st.sampled_from("ab"), within=st.floats(0.5, 5.0))
+    def arrives(self, rows: int, group: str, within: float) -> None:
+        one = entry(self.clock, rows, group, within, self.loop)
+        before = sum(other.rows for other in self.waiting)
+        try:
+            self.batcher.put(one)
+        except QueueFull:
+            assert before
+            assert before + rows > 12
+            return
+        self.waiting.append(one)
+        self.all.append(one)
+        heard: list[str] = []
+        self.outcomes[id(one)] = heard
+        one.reply.add_done_callback(lambda reply: heard.append(outcome(reply)))
+
+    @precondition(lambda self: self.waiting)
+    @rule(data=st.data())
+    def leaves(self, data: st.DataObject) -> None:
+        data.draw(st.sampled_from(self.waiting)).reply.cancel()
+
+    @rule(seconds=st.floats(0.1, 3.0))
+    def time_passes(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
+    @precondition(lambda self: self.waiting)
+    @rule()
+    def a_worker_takes(self) -> None:
+        task = self.loop.create_task(self.batcher.take())
+        self.run()
+        if not task.done():
+            assert all(one.reply.done() for one in self.waiting)
+            task.cancel()
+            self.run()
+            self.waiting = []
+            return
+        batch = task.result()
+        assert batch
+        assert all(not one.reply.done() and one.deadline > self.clock() for one in batch)
+        assert len({one.group for one in batch}) == 1
+        assert len(batch) == 1 or sum(one.rows for one in batch) <= 6
+        self.waiting = self.waiting[self.waiting.index(batch[-1]) + 1 :]
+        self.held.append(batch)
+
+    @precondition(lambda self: self.held)
+    @rule(fails=st.booleans())
+    def a_worker_answers(self, fails: bool) -> None:
+        for one in self.held.pop():
+            one.refuse(NotReady("no")) if fails else one.resolve(ANSWER)
+
+    @precondition(lambda self: self.held)
+    @rule()
+    def a_worker_dies(self) -> None:
+        batch = self.held.pop()
+        for one in batch:
+            one.attempts += 1
+        self.batcher.put_back(batch)
+        self.waiting = batch + self.waiting
+
+    @rule()
+    def everything_is_refused(self) -> None:
+        self.batcher.refuse_all(NotReady("stopped"))
+        self.waiting = []
+
+    @invariant()
+    def rows_are_those_of_the_entries_that_wait(self) -> None:
+        assert list(self.batcher._waiting) == self.waiting
+        assert self.batcher.rows == sum(one.rows for one in self.waiting)
+
+    @invariant()
+    def no_entry_is_forgotten(self) -> None:
+        known = {id(one) for batch in [self.waiting, *self.held] for one in batch}
+        assert all(one.reply.done() or id(one) in known for one in self.all)
+
+    def teardown(self) -> None:
+        for batch in self.held:
+            for one in batch:
+                one.resolve(ANSWER)
+        self.batcher.refuse_all(NotReady("stopped"))
+        self.run()
+        assert self.batcher.rows == 0
+        for one in self.all:
+            assert len(self.outcomes[id(one)]) == 1
+        self.loop.close()
+
+    def run(self) -> None:
+        for _ in range(3):
+            self.loop.call_soon(self.loop.stop)
+            self.loop.run_forever()
+
+
+def outcome(reply: asyncio.Future[Value]) -> str:
+    if reply.cancelled():
+        return "dropped"
+    error = reply.exception()
+    assert error is None or isinstance(error, ServeError)
+    return "error" if error else "result"
+
+
+class TestQueue(Queue.TestCase):  # type: ignore[misc,name-defined]
+    settings = settings(deadline=None, max_examples=50, stateful_step_count=25)

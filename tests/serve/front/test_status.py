@@ -1,0 +1,77 @@
+import json
+
+import pytest
+
+from serve import errors
+from serve.errors import RolloutFailed, ServeError
+from serve.front.status import RETRY_AFTER_SECONDS, STATUS, problem, status
+
+
+def family(root: type[ServeError]) -> list[type[ServeError]]:
+    return [root, *(one for child in root.__subclasses__() for one in family(child))]
+
+
+CALLERS = [
+    (errors.MalformedRequest("no"), 400),
+    (errors.ModelNotFound("x", ("digits",)), 404),
+    (errors.PayloadTooLarge("no"), 413),
+    (errors.UnsupportedContent("no"), 415),
+    (errors.InvalidInputs("no"), 422),
+    (errors.QueueFull("digits", 5), 429),
+    (errors.PredictFailed("digits", "ValueError", "secret", "trace"), 500),
+    (errors.WorkerDied("digits", "killed by SIGKILL"), 503),
+    (errors.NotReady("no"), 503),
+    (errors.DeadlineExceeded("digits", 1.5), 504),
+]
+
+
+@pytest.mark.parametrize(("error", "code"), CALLERS, ids=[error.code for error, _ in CALLERS])
+def test_each_error_has_one_status(error: ServeError, code: int) -> None:
+    assert status(error) == code
+
+
+def test_every_error_that_reaches_callers_is_in_the_table_above() -> None:
+    reach = {kind for kind in family(ServeError) if not issubclass(kind, RolloutFailed) and not kind.__subclasses__()}
+    assert {type(error) for error, _ in CALLERS} == reach
+
+
+def test_every_row_of_the_table_is_of_use() -> None:
+    assert {kind for error, _ in CALLERS for kind in type(error).__mro__ if kind in STATUS} == set(STATUS)
+
+
+def test_an_error_that_never_should_reach_a_caller_is_ours() -> None:
+    assert status(errors.PinUnreadable("no")) == 500
+    assert status(ServeError("no")) == 500
+
+
+def test_codes_are_stable_words_of_which_no_two_are_equal() -> None:
+    leaves = [kind.code for kind in family(ServeError) if not kind.__subclasses__()]
+    assert len(set(leaves)) == len(leaves)
+    assert all(code.replace("_", "").isalpha() and code.islower() for code in leaves)
+
+
+def test_whoever_is_told_to_try_again_is_told_when() -> None:
+    again = {status(error) for error, _ in CALLERS if isinstance(error, errors.Unavailable)}
+    assert RETRY_AFTER_SECONDS.keys() == again - {504}
+
+
+def test_a_problem_has_the_members_of_rfc_9457() -> None:
+    assert json.loads(problem(404, "model_not_found", "no model")) == {
+        "title": "Not Found",
+        "status": 404,
+        "code": "model_not_found",
+        "detail": "no model",
+    }
+
+
+@pytest.mark.parametrize("code", sorted({code for _, code in CALLERS} | {405}))
+def test_every_status_has_its_own_title(code: int) -> None:
+    assert json.loads(problem(code, "x", "y"))["title"] != "Error"
+
+
+def test_a_status_of_none_of_ours_is_an_error() -> None:
+    assert json.loads(problem(418, "teapot", "y"))["title"] == "Error"
+
+
+def test_a_detail_with_half_a_surrogate_pair_is_still_an_answer() -> None:
+    assert json.loads(problem(422, "invalid_inputs", "a\ud800b"))["detail"] == "a?b"

@@ -1,0 +1,32 @@
+import pytest
+
+from serve import errors
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (errors.ModelNotFound("x", ()), "no model named 'x' is live; live models: none"),
+        (errors.ModelNotFound("x", ("a", "b")), "no model named 'x' is live; live models: a, b"),
+        (errors.ModelNotFound(None, ("a", "b")), "several models are live (a, b): name one, as in /models/a/predict"),
+        (errors.QueueFull("a", 5), "model 'a' has 5 rows waiting, as many as its queue holds: try again later"),
+        (errors.DeadlineExceeded("a", 30.0), "model 'a' did not answer within 30 seconds"),
+        (
+            errors.WorkerDied("a", "killed by SIGKILL"),
+            "a worker of model 'a' died while predicting (killed by SIGKILL)",
+        ),
+    ],
+)
+def test_an_error_builds_its_sentence_from_what_it_knows(error: errors.ServeError, message: str) -> None:
+    assert error.message == str(error) == message
+
+
+def test_what_a_model_raised_is_kept_from_its_callers() -> None:
+    error = errors.PredictFailed("a", "ValueError", "password", "Traceback …")
+    assert error.message == "model 'a' failed on this input (ValueError); the server's log has the details"
+    assert (error.kind, error.detail, error.trace) == ("ValueError", "password", "Traceback …")
+
+
+def test_only_failures_that_may_pass_by_themselves_are_tried_again() -> None:
+    transient = {kind for kind in errors.RolloutFailed.__subclasses__() if kind.transient}
+    assert transient == {errors.PullFailed, errors.DigestMismatch, errors.EnvironmentFailed}

@@ -1,0 +1,74 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from serve import scratch
+
+NOBODY = 2**22 + 1  # beyond the largest number that Linux gives a process
+
+
+def test_a_scratch_folder_is_empty_ours_and_gone_after_its_block(tmp_path: Path) -> None:
+    with scratch.folder(tmp_path) as place:
+        assert place.parent == tmp_path / "scratch"
+        assert place.name.startswith(f"{os.getpid()}-")
+        assert list(place.iterdir()) == []
+    assert not place.exists()
+
+
+def test_a_scratch_folder_is_gone_when_its_block_fails(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), scratch.folder(tmp_path) as place:
+        raise KeyError
+    assert not place.exists()
+
+
+def test_read_only_folders_are_removed(tmp_path: Path) -> None:
+    place = scratch.make(tmp_path)
+    (place / "a" / "b").mkdir(parents=True)
+    (place / "a" / "b" / "file").touch(mode=0o444)
+    for folder in (place / "a" / "b", place / "a", place):
+        folder.chmod(0o555)
+    scratch.remove(place)
+    assert not place.exists()
+
+
+def test_what_a_link_in_it_points_to_stays_as_it_was(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir(mode=0o700)
+    (other / "file").touch()
+    place = scratch.make(tmp_path)
+    (place / "link").symlink_to(other)
+    scratch.remove(place)
+    assert not place.exists()
+    assert (other / "file").exists()
+    assert other.stat().st_mode & 0o777 == 0o700
+
+
+def test_removing_what_is_not_there_is_nothing(tmp_path: Path) -> None:
+    scratch.remove(tmp_path / "nowhere")
+
+
+def test_a_sweep_removes_what_dead_owners_and_our_namesakes_left_and_nothing_else(tmp_path: Path) -> None:
+    parent = tmp_path / "scratch"
+    alive, dead, ours, strange = f"{os.getppid()}-a", f"{NOBODY}-b", f"{os.getpid()}-c", "kept-d"
+    for name in (alive, dead, ours, strange):
+        (parent / name / "sub").mkdir(parents=True)
+    scratch.sweep(tmp_path)
+    assert {place.name for place in parent.iterdir()} == {alive, strange}
+
+
+def test_a_sweep_where_nothing_was_left_is_nothing(tmp_path: Path) -> None:
+    scratch.sweep(tmp_path)
+
+
+def test_a_state_folder_that_is_not_there_is_made_where_it_can_be(tmp_path: Path) -> None:
+    place = scratch.make(tmp_path / "new" / "state")
+    assert place.parent == tmp_path / "new" / "state" / "scratch"
+
+
+def test_a_state_folder_that_can_not_be_written_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere, whatever the modes say
+    with scratch.folder(tmp_path) as place:
+        assert not place.is_relative_to(tmp_path / "scratch")
+        assert not (tmp_path / "scratch").exists()
+    assert not place.exists()
