@@ -4,40 +4,49 @@
 goes to stderr, the revision to stdout. Exit code 1 where a promotion is refused, 2 where the command is wrong.
 """
 
+import contextlib
 import logging
 import os
 import re
+import signal
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from typer.core import TyperGroup
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "true" if sys.stderr.isatty() else "false")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
-from promote import field, source  # after the environment that mlflow reads as it is imported
-from promote.errors import PromotionRefused
-from promote.promotion import Plan, run
+from promote import field, git, source  # after the environment that mlflow reads as it is imported
+from promote.errors import PromotionRefused, plain
+from promote.plan import Patience, Plan
+from promote.progress import Progress
+from promote.promotion import run
 from serve import log as serve_log
 from serve.artifact.fetch import Store
 from serve.artifact.pin import is_name
-
-stderr = Console(stderr=True, highlight=False)
+from serve.errors import ServeError
+from serve.settings import Settings
 
 
 class _DefaultCommand(TyperGroup):
     """`promote X` means `promote artifact X`; only `candidates` needs its name."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if args and args[0] not in self.commands and args[0] not in ("--help", "--install-completion"):
+        if args and args[0] not in self.commands and args[0] not in _OF_THE_GROUP:
             args = ["artifact", *args]
         return super().parse_args(ctx, args)
 
+
+_OF_THE_GROUP = ("--help", "--install-completion", "--show-completion")
 
 cli = typer.Typer(cls=_DefaultCommand, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
@@ -57,15 +66,12 @@ def artifact(
 ) -> None:
     """Pin one model: judge it, rehearse it as it will be served, push it, commit models.dvc."""
     _quiet()
-    try:
-        candidate = _chosen(repo.resolve(), uri, best, experiment, lower)
-        plan = Plan(candidate, _name(name, candidate), Store(repo.resolve(), _state(repo.resolve())), dry_run)
-        with stderr.status("promoting") as status:
-            revision = run(plan, lambda step, told: _report(status, step, told))
-    except PromotionRefused as error:
-        _refuse(str(error))
-    except KeyboardInterrupt:
-        _refuse("interrupted; nothing in the repository changed", 130)
+    with _refusals(), Progress(Console(stderr=True, highlight=False)) as progress:
+        repo = repo.resolve()
+        git.require_repository(repo)
+        progress.begins("asking MLflow")
+        candidate = _chosen(repo, uri, best, experiment, lower)
+        revision = run(_plan(repo, candidate, _name(name, candidate), dry_run), progress)
     if revision:
         typer.echo(revision)
 
@@ -79,20 +85,19 @@ def candidates(
 ) -> None:
     """List the field: an experiment's finished runs with a model, the best first."""
     _quiet()
-    try:
+    with _refusals():
         found = field.candidates(
             repo.resolve(), experiment, metric, field.lower_is_better(metric) if lower is None else lower
         )
-    except PromotionRefused as error:
-        _refuse(str(error))
     table = Table(box=None, pad_edge=False)
-    for heading in ("", "run", "name", metric, "model", "promoted"):
-        table.add_column(heading, no_wrap=True)
+    for heading in ("", "run", "name", plain(metric, 40), "model", "promoted"):
+        table.add_column(Text(heading), overflow="fold")  # what may be copied from here is never cut short
     for place, one in enumerate(found, 1):
         revision = one.data.tags.get("pinion.revision", "")
-        model = one.outputs.model_outputs[0].model_id if one.outputs else ""
-        value = f"{one.data.metrics[metric]:.6g}"
-        table.add_row(str(place), one.info.run_id, one.info.run_name, value, f"models:/{model}", revision[:12])
+        models = " ".join(f"models:/{model.model_id}" for model in (one.outputs.model_outputs if one.outputs else []))
+        figure, name = f"{one.data.metrics[metric]:.6g}", plain(one.info.run_name or "", 40)
+        cells = (str(place), one.info.run_id, name, figure, models, plain(revision, 12))
+        table.add_row(*map(Text, cells))
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
@@ -113,35 +118,60 @@ def _name(given: str | None, candidate: source.Candidate) -> str:
     registered = candidate.registered[0] if candidate.registered else ""
     name = given or registered or candidate.experiment or Path(candidate.uri).name
     if given is None:
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:64]
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")[:64]
     if not is_name(name):
-        _refuse(f"'{name[:80]}' can't be a model's name: letters, digits, '.', '_' and '-', up to 64; see --name", 2)
+        _refuse(f"'{plain(name, 80)}' can't be a model's name: letters, digits, '.', '_', '-', up to 64; see --name", 2)
     return name
 
 
-def _state(repo: Path) -> Path:
-    """The folder that serve keeps its environments in, so that both share them."""
-    state = Path(os.environ.get("PINION_ARTIFACT__STATE") or repo / ".pinion").resolve()
+def _plan(repo: Path, candidate: source.Candidate, name: str, dry_run: bool) -> Plan:
+    """As patient as the server's own settings are, in the same state folder, so that both share environments."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        _refuse(f"setting {'.'.join(map(str, first['loc']))}: {first['msg']}", 2)
+    patience = Patience(
+        settings.worker.build_timeout_seconds,
+        settings.worker.load_timeout_seconds,
+        settings.rollout.golden_timeout_seconds,
+        settings.artifact.pull_timeout_seconds,
+    )
+    state = (settings.artifact.state or repo / ".pinion").resolve()
     state.mkdir(parents=True, exist_ok=True)
     (state / ".gitignore").write_text("*\n", encoding="utf-8")
-    return state
+    return Plan(candidate, name, Store(repo, state), patience, dry_run)
 
 
-def _report(status: Any, step: str, told: str) -> None:
-    stderr.print(f"{step:<11}{told}", markup=False)
-    status.update(f"{step} …")
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """Whatever goes wrong ends in one sentence and an exit code. SIGTERM is as good as Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except (PromotionRefused, ServeError) as error:
+        _refuse(str(error))
+    except KeyboardInterrupt:
+        _refuse("interrupted; nothing in the repository changed", 130)
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        _refuse(f"{error.strerror or error}{where}; nothing in the repository changed")
+    except Exception as error:  # a fault of ours: still a sentence, and what to report
+        _refuse(f"unexpected {type(error).__name__}: {error}; nothing in the repository changed")
 
 
 def _quiet() -> None:
-    """What concerns MLflow's developers is not what a promotion has to say."""
-    serve_log.configure("error")
+    """What concerns MLflow's developers, or a server's operator, is not what a promotion has to say."""
+    serve_log.configure("critical")
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.ERROR)
     warnings.simplefilter("ignore")
 
 
 def _refuse(message: str, code: int = 1) -> NoReturn:
-    typer.echo(f"promote: {message}", err=True)
+    typer.echo(f"promote: {plain(message, 2000)}", err=True)
     raise typer.Exit(code)
 
 

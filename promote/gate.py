@@ -6,6 +6,8 @@ from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from promote import example
+from promote.errors import plain
 from promote.source import Candidate
 
 
@@ -23,13 +25,16 @@ def verdict(candidate: Candidate, facts: Facts, known_sizes: Mapping[str, int]) 
 
     `known_sizes` is what the store says of the artifact's files, in bytes; empty where it does not say.
     """
-    return [*_of_run(candidate), *_of_wholeness(facts, known_sizes), *_of_model(facts), *_of_recipe(facts)]
+    return [*_of_source(candidate), *_of_wholeness(facts, known_sizes), *_of_model(facts), *_of_recipe(facts)]
 
 
-def _of_run(candidate: Candidate) -> list[str]:
+def _of_source(candidate: Candidate) -> list[str]:
+    reasons = []
     if candidate.run and candidate.status != "FINISHED":
-        return [f"run {candidate.run} is {candidate.status}, not FINISHED"]
-    return []
+        reasons.append(f"run {candidate.run} is {candidate.status}, not FINISHED")
+    if candidate.model_id and candidate.model_status != "READY":
+        reasons.append(f"model {candidate.model_id} is {candidate.model_status}, not READY: it was not logged whole")
+    return reasons
 
 
 def _of_wholeness(facts: Facts, known_sizes: Mapping[str, int]) -> list[str]:
@@ -43,18 +48,22 @@ def _of_wholeness(facts: Facts, known_sizes: Mapping[str, int]) -> list[str]:
 
 def _of_model(facts: Facts) -> list[str]:
     reasons = []
-    if "python_function" not in (facts.mlmodel.get("flavors") or {}):
+    if "python_function" not in _section(facts.mlmodel, "flavors"):
         reasons.append("it has no python_function flavor, so mlflow.pyfunc can't load it")
-    if not (facts.mlmodel.get("signature") or {}).get("inputs"):
+    if not _section(facts.mlmodel, "signature").get("inputs"):
         reasons.append("it has no signature: log it with signature=infer_signature(inputs, outputs)")
-    if example_file(facts.mlmodel) not in facts.files:
+    path = example.file(facts.mlmodel)
+    if path not in facts.files:
         reasons.append("it has no input example: log it with input_example=… (several rows are best)")
+    elif facts.files[path] > example.MOST_BYTES:
+        most = example.MOST_BYTES // 2**20
+        reasons.append(f"its input example has {facts.files[path] // 2**20} MiB, and may have {most}: log fewer rows")
     return reasons
 
 
-def example_file(mlmodel: Mapping[str, Any]) -> str:
-    """Where the model keeps its example as a request body; '' where it has none."""
-    return str((mlmodel.get("saved_input_example_info") or {}).get("serving_input_path") or "")
+def _section(mlmodel: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    section = mlmodel.get(key)
+    return section if isinstance(section, dict) else {}
 
 
 def _of_recipe(facts: Facts) -> list[str]:
@@ -68,5 +77,6 @@ def _of_requirement(line: str) -> str | None:
     try:
         requirement = Requirement(line)
     except InvalidRequirement:
-        return f"its requirement '{line[:80]}' is not of the form name==version"
-    return f"its requirement '{line[:80]}' names an address; only name==version is taken" if requirement.url else None
+        return f"its requirement '{plain(line, 80)}' is not of the form name==version"
+    told = f"its requirement '{plain(line, 80)}' names an address; only name==version is taken"
+    return told if requirement.url else None

@@ -10,41 +10,48 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-from promote.errors import PromotionRefused
+from promote.errors import PromotionRefused, plain
 from serve.artifact.snapshot import Recipe, recorded_python
 from serve.errors import EnvironmentFailed
-from serve.worker.environment import find_python, uv
+from serve.worker.environment import find_python, require_supported, uv
 
-_TORCH_LABEL = re.compile(r"^((?:torch|torchvision|torchaudio)==[^+\s;]+)\+\S+")
+_COMMENT = re.compile(r"(^|\s)#.*$")
+_TORCH_LABEL = re.compile(r"^((?:torch|torchvision|torchaudio)==[^+\s;]+)\+[^\s;]+")
 _BROUGHT_BY_TORCH = re.compile(r"^(nvidia-|cuda-|triton)")
+_EXACT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[^\]]*\])?==[^\s;,*]+(\s*;.*)?")
 
 
-async def resolve(model: Path, timeout_seconds: float) -> Recipe:
-    """The recipe of the model folder, in full; `PromotionRefused` names what can't be resolved."""
+def asked(text: str) -> tuple[str, ...]:
+    """The requirements in the content of a requirements.txt, without blanks and comments."""
+    lines = (_COMMENT.sub("", line).strip() for line in text.splitlines())
+    return tuple(line for line in lines if line)
+
+
+async def resolve(model: Path, wanted: Iterable[str], timeout_seconds: float) -> Recipe:
+    """The recipe of the model folder, whose requirements are `wanted`, in full; or what can't be resolved."""
     python = recorded_python(model)
     try:
+        require_supported(Recipe(python, ()))
         interpreter = await find_python(Recipe(python, ()), timeout_seconds)
-        resolved = await uv(
-            (
-                "pip",
-                "compile",
-                "--quiet",
-                "--no-config",
-                "--no-header",
-                "--no-annotate",
-                "--no-emit-index-url",
-                "--no-emit-find-links",
-                "--python",
-                interpreter,
-                str(model / "requirements.txt"),
-            ),
-            timeout_seconds,
-        )
+        arguments = (*_COMPILE, "--python", interpreter, str(model / "requirements.txt"))
+        resolved = await uv(arguments, timeout_seconds)
     except EnvironmentFailed as error:
         raise PromotionRefused(f"its environment can't be resolved: {error.message}") from error
-    asked = (model / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    return Recipe(python, tuple(sorted(_portable(resolved.splitlines(), asked))))
+    return Recipe(python, _exact(_portable(asked(resolved), wanted)))
+
+
+_COMPILE = (
+    "pip",
+    "compile",
+    "--quiet",
+    "--no-config",
+    "--no-header",
+    "--no-annotate",
+    "--no-emit-index-url",
+    "--no-emit-find-links",
+)
 
 
 def text(recipe: Recipe) -> str:
@@ -52,8 +59,21 @@ def text(recipe: Recipe) -> str:
     return "\n".join(recipe.requirements) + "\n"
 
 
-def _portable(resolved: Iterable[str], asked: Iterable[str]) -> list[str]:
-    names = {Requirement(line).name for line in map(str.strip, asked) if line and not line.startswith("#")}
-    lines = filter(None, map(str.strip, resolved))
-    kept = (line for line in lines if not _BROUGHT_BY_TORCH.match(line) or Requirement(line).name in names)
+def _portable(resolved: Iterable[str], wanted: Iterable[str]) -> list[str]:
+    named = {canonicalize_name(Requirement(line).name) for line in wanted}
+    kept = (line for line in resolved if not _BROUGHT_BY_TORCH.match(line) or _name(line) in named)
     return [_TORCH_LABEL.sub(r"\1", line) for line in kept]
+
+
+def _name(line: str) -> str:
+    return canonicalize_name(re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0])
+
+
+def _exact(lines: Iterable[str]) -> tuple[str, ...]:
+    """The same, sorted; a package that a requirement brings in from an address is refused."""
+    for line in lines:
+        if not _EXACT.fullmatch(line):
+            raise PromotionRefused(
+                f"its environment holds '{plain(line, 120)}', which is not of the form name==version"
+            )
+    return tuple(sorted(lines))

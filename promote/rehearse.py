@@ -1,11 +1,13 @@
-"""The rehearsal: the staged model served by serve's own rooms, in its own environment, on its own example.
+"""The rehearsal: the staged model served by serve's own rooms, in an environment of its own, on its own example.
 
 It must load, answer its example twice alike, and it is batchable if each row gets the same answer alone and
-among others. Its answers become the golden ones. What fails here would have failed in production.
+among others. Its answers become the golden ones. What fails here would have failed in production; so the
+environment is always one built from the recipe alone, never this one, which may have more in it.
 """
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +16,13 @@ from typing import Any
 import orjson
 from prometheus_client import CollectorRegistry
 
-from promote.errors import PromotionRefused
+from promote.errors import PromotionRefused, plain
+from promote.plan import Patience
 from serve import golden
 from serve.artifact import snapshot
 from serve.artifact.snapshot import Golden, Recipe
 from serve.child.wire import BASE64, JSON, Part, Value
-from serve.errors import ServeError
+from serve.errors import PredictFailed, ServeError
 from serve.metrics import Metrics
 from serve.signature import payload
 from serve.signature.binding import Bound, bind
@@ -31,33 +34,54 @@ from serve.worker.pool import Pool, PoolLimits
 from serve.worker.process import Command
 
 RTOL, ATOL = 1e-4, 1e-5
-_PREDICT_SECONDS = 120.0
 _MOST_ROWS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Rehearsed:
-    """What the rehearsal found: whether requests may share a batch, why not if not, and the golden answers."""
+    """What the rehearsal found: why requests may not share a batch ('' where they may), and the golden answers."""
 
-    batchable: bool
-    why_not: str
+    why_not_batchable: str
     golden: Golden
 
 
-async def rehearse(name: str, model: Path, recipe: Recipe, body: Mapping[str, Any], state: Path) -> Rehearsed:
-    """Serve `model` and ask it `body`, its own example; `PromotionRefused` where it does not hold."""
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """The model on the stage, and how to ask it."""
+
+    pool: Pool
+    signature: Signature
+    predict_seconds: float
+
+    async def ask(self, bound: Bound) -> Any:
+        value = await self.pool.predict(bound, self.predict_seconds)
+        return orjson.loads(to_json(value))["predictions"]
+
+
+async def rehearse(command: Command, body: Mapping[str, Any], patience: Patience) -> Rehearsed:
+    """Serve the model and ask it `body`, its own example; `PromotionRefused` where it does not hold."""
     try:
-        signature = snapshot.signature(model)
-        python = await environment.interpreter(recipe, state, EnvironmentPolicy.AUTO, 1800.0)
-        async with _pool(Command(name, "", model, python, threads=1, state=state)) as pool:
-            return await _observe(body, signature, pool)
+        signature = snapshot.signature(command.folder)
+        async with _pool(command, patience.load_seconds) as pool:
+            return await _observe(body, _Served(pool, signature, patience.predict_seconds))
+    except PredictFailed as error:
+        told = f"its example makes it fail: {error.kind}: {plain(error.detail, 400)}"
+        raise PromotionRefused(f"the rehearsal failed: {told}") from error
     except ServeError as error:
-        raise PromotionRefused(f"the rehearsal failed: {error.message}") from error
+        raise PromotionRefused(f"the rehearsal failed: {plain(error.message, 500)}") from error
+
+
+async def interpreter(recipe: Recipe, state: Path, patience: Patience) -> Path:
+    """The Python executable of the recipe's own environment."""
+    try:
+        return await environment.interpreter(recipe, state, EnvironmentPolicy.ISOLATED, patience.build_seconds)
+    except ServeError as error:
+        raise PromotionRefused(f"its environment can't be made: {error.message}") from error
 
 
 @contextlib.asynccontextmanager
-async def _pool(command: Command) -> AsyncIterator[Pool]:
-    limits = PoolLimits(workers=1, max_batch_rows=_MOST_ROWS, max_waiting_rows=10**9, load_timeout_seconds=120.0)
+async def _pool(command: Command, load_seconds: float) -> AsyncIterator[Pool]:
+    limits = PoolLimits(workers=1, max_batch_rows=_MOST_ROWS, max_waiting_rows=10**9, load_timeout_seconds=load_seconds)
     pool = Pool(command, limits, Metrics(CollectorRegistry()), batchable=True)
     await pool.start()
     try:
@@ -66,36 +90,35 @@ async def _pool(command: Command) -> AsyncIterator[Pool]:
         await pool.stop()
 
 
-async def _observe(body: Mapping[str, Any], signature: Signature, pool: Pool) -> Rehearsed:
-    first = await golden.ask(body, signature, pool, _PREDICT_SECONDS)
+async def _observe(body: Mapping[str, Any], served: _Served) -> Rehearsed:
+    bound = bind(payload.parse(body), served.signature)
+    first = await served.ask(bound)
     recorded = Golden(({"request": body, "predictions": first},), RTOL, ATOL)
-    again = await golden.ask(body, signature, pool, _PREDICT_SECONDS)
-    place = golden.difference(first, again, recorded)
+    place = golden.difference(first, await served.ask(bound), recorded)
     if place is not None:
         raise PromotionRefused(f"the model answers the same example differently each time: {place}")
-    why_not = await _why_not_batchable(bind(payload.parse(body), signature), first, signature, pool, recorded)
-    return Rehearsed(why_not == "", why_not, recorded)
+    return Rehearsed(await _why_not_batchable(bound, first, served, recorded), recorded)
 
 
-async def _why_not_batchable(bound: Bound, whole: Any, signature: Signature, pool: Pool, tolerance: Golden) -> str:
+async def _why_not_batchable(bound: Bound, whole: Any, served: _Served, tolerance: Golden) -> str:
     """'' where each row is answered alike alone, with others, and in the whole example; else what differs."""
-    if not signature.checked_here:
+    if not served.signature.checked_here:
         return "its inputs are of types that MLflow checks in the worker"
+    if len({part.shape[:1] for part in bound.value.parts}) != 1 or not bound.value.parts[0].shape:
+        return "its inputs do not all come row by row"
+    if _length(whole) != bound.rows:
+        return "its example does not get one answer a row"
     rows = [_row(bound, at) for at in range(min(bound.rows, _MOST_ROWS))]
     rows = rows if len(rows) > 1 else rows * 2
-    alone = [await _ask(row, pool) for row in rows]
-    together = await asyncio.gather(*(_ask(row, pool) for row in rows))
+    alone = [await served.ask(row) for row in rows]
+    together = await asyncio.gather(*(served.ask(row) for row in rows))
     for at, (one, other) in enumerate(zip(alone, together, strict=True)):
         if _length(one) != 1:
             return f"row {at} of its example does not get one answer"
         place = golden.difference(one, other, tolerance)
         if place is not None:
             return f"row {at} of its example is answered differently among others: {place}"
-    return "" if _length(whole) == bound.rows else "its example does not get one answer a row"
-
-
-async def _ask(bound: Bound, pool: Pool) -> Any:
-    return orjson.loads(to_json(await pool.predict(bound, _PREDICT_SECONDS)))["predictions"]
+    return ""
 
 
 def _length(predictions: Any) -> int:
@@ -115,7 +138,8 @@ def _row(bound: Bound, at: int) -> Bound:
 def _part_row(part: Part, at: int) -> Part:
     shape = (1, *part.shape[1:])
     if part.dtype in (JSON, BASE64):
-        return Part(part.name, part.dtype, shape, orjson.dumps([orjson.loads(bytes(part.data))[at]]))
+        items, size = orjson.loads(bytes(part.data)), math.prod(shape)
+        return Part(part.name, part.dtype, shape, orjson.dumps(items[at * size : (at + 1) * size]))
     raw = memoryview(part.data).cast("B")
     size = len(raw) // part.shape[0]
     return Part(part.name, part.dtype, shape, bytes(raw[at * size : (at + 1) * size]))

@@ -5,59 +5,79 @@ run id, a local MLflow model folder. The only user of MLflow's tracking API here
 """
 
 import contextlib
+import math
 import os
 import re
+import sqlite3
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import mlflow
+import requests
 from mlflow.entities import LoggedModel, Run
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from promote.errors import PromotionRefused
+from promote.errors import PromotionRefused, plain
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 _REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<version>[^/]+)|@(?P<alias>.+))")
+_LIMITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One model that may be promoted. What is not known is '' or empty.
 
-    `uri` is what to download; `registered` is (name, version) where it came from the registry.
+    `uri` is what to download, or to copy where it is a `local` folder; `registered` is (name, version) where it
+    came from the registry; `metrics` are finite, and `chosen_by` is the one it won by, if it did.
     """
 
     uri: str
+    local: bool = False
     run: str = ""
     run_name: str = ""
     status: str = ""
     model_id: str = ""
+    model_status: str = ""
     experiment: str = ""
     commit: str = ""
     dataset: str = ""
-    metrics: Mapping[str, float] | None = None
-    params: Mapping[str, str] | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
     registered: tuple[str, str] | None = None
+    chosen_by: str = ""
 
 
 @contextlib.contextmanager
 def mlflow_said() -> Iterator[None]:
-    """Turns MLflow's errors, and those of its transports, into one sentence of ours."""
+    """Turns MLflow's errors, and those of its transports, into one sentence of ours, without passwords."""
     try:
         yield
     except PromotionRefused:
         raise
     except Exception as error:  # MLflow lets through what its stores and transports raise
-        told = error.message if isinstance(error, MlflowException) else f"{type(error).__name__}: {error}"
-        raise PromotionRefused(f"MLflow at {tracking()}: {str(told).strip().splitlines()[0][:300]}") from error
+        told = plain(_without_password(_reason(error)), 300)
+        raise PromotionRefused(f"MLflow at {tracking()}: {told}") from error
+
+
+def _reason(error: BaseException) -> str:
+    """Where the network is to blame, the libraries' nested reports say no more than this."""
+    met: BaseException | None = error
+    while met is not None:
+        if isinstance(met, requests.ConnectionError | requests.Timeout):
+            return "it does not answer"
+        met = met.__cause__ or met.__context__
+    told = str(error.message) if isinstance(error, MlflowException) else f"{type(error).__name__}: {error}"
+    return next((line for line in told.splitlines() if line.strip()), type(error).__name__)
 
 
 def connect(repo: Path) -> MlflowClient:
     """A client of MLFLOW_TRACKING_URI, or of the repository's own `mlflow.db`; it answers or fails soon."""
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    for name, value in _LIMITS.items():
+        os.environ.setdefault(name, value)
     if not os.environ.get("MLFLOW_TRACKING_URI"):
         if not (repo / "mlflow.db").is_file():
             raise PromotionRefused(
@@ -65,21 +85,37 @@ def connect(repo: Path) -> MlflowClient:
             )
         mlflow.set_tracking_uri(f"sqlite:///{repo / 'mlflow.db'}")
     with mlflow_said():
+        _require_database(mlflow.get_tracking_uri())
         return MlflowClient()
+
+
+def _require_database(uri: str) -> None:
+    """MLflow would make a database that is not there, and try one that is none for minutes."""
+    if not uri.startswith("sqlite:///"):
+        return
+    path = Path(uri.removeprefix("sqlite:///").partition("?")[0])
+    if not path.is_file():
+        raise MlflowException("there is no such database")
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA schema_version")
 
 
 def tracking() -> str:
     """The tracking URI in use, without any password in it."""
-    return re.sub(r"//[^/@]*@", "//", mlflow.get_tracking_uri())
+    return _without_password(mlflow.get_tracking_uri())
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"//[^/@\s]*@", "//", text)
 
 
 def find(reference: str, repo: Path) -> Candidate:
     """The candidate a reference means, or `PromotionRefused`."""
     if (Path(reference) / "MLmodel").is_file():
-        return Candidate(str(Path(reference).resolve()))
+        return Candidate(str(Path(reference).resolve()), local=True)
     if re.match(r"(runs|models):/", reference) is None and _RUN_ID.fullmatch(reference) is None:
         raise PromotionRefused(
-            f"'{reference[:200]}' is no model: give runs:/…, models:/…, a run id, or a folder with an MLmodel file"
+            f"'{plain(reference)}' is no model: give runs:/…, models:/…, a run id, or a folder with an MLmodel file"
         )
     client = connect(repo)
     with mlflow_said():
@@ -88,22 +124,32 @@ def find(reference: str, repo: Path) -> Candidate:
 
 def _find(client: MlflowClient, reference: str) -> Candidate:
     if reference.startswith("models:/m-"):
-        return of_model(client, client.get_logged_model(reference.removeprefix("models:/")))
+        return _of_model(client, client.get_logged_model(reference.removeprefix("models:/")))
     if (match := _REGISTERED.fullmatch(reference)) is not None:
         return _of_registered(client, match["name"], match["version"], match["alias"])
-    if reference.startswith("runs:/"):
-        run_id, _, path = reference.removeprefix("runs:/").partition("/")
-        return _of_run(client, client.get_run(run_id), path)
-    return _of_run(client, client.get_run(reference), "")
+    if reference.startswith("models:/"):
+        raise PromotionRefused(
+            f"'{plain(reference)}' names no version: models:/<name>/<version> or models:/<name>@<alias>"
+        )
+    run_id, _, path = reference.removeprefix("runs:/").partition("/")
+    return _of_run(client, client.get_run(run_id), path)
 
 
 def _of_registered(client: MlflowClient, name: str, version: str | None, alias: str | None) -> Candidate:
     found = client.get_model_version_by_alias(name, alias) if alias else client.get_model_version(name, str(version))
     registered = (name, str(found.version))
-    if found.model_id:
-        return of_model(client, client.get_logged_model(found.model_id), registered)
+    if logged := logged_model(found):
+        return _of_model(client, client.get_logged_model(logged), registered)
     run = client.get_run(found.run_id) if found.run_id else None
     return _candidate(client, f"models:/{name}/{found.version}", run, None, registered)
+
+
+def logged_model(version: ModelVersion) -> str:
+    """The id of the logged model that a registered version is; '' where it is none."""
+    if version.model_id:
+        return str(version.model_id)
+    source = version.source or ""  # MLflow's own database keeps it here alone
+    return source.removeprefix("models:/") if source.startswith("models:/m-") else ""
 
 
 def _of_run(client: MlflowClient, run: Run, path: str) -> Candidate:
@@ -111,17 +157,16 @@ def _of_run(client: MlflowClient, run: Run, path: str) -> Candidate:
     logged = [client.get_logged_model(one.model_id) for one in (run.outputs.model_outputs if run.outputs else [])]
     named = [model for model in logged if path in ("", model.name)]
     if len(named) == 1:
-        return of_model(client, named[0])
+        return _of_model(client, named[0])
     if len(named) > 1:
-        ids = ", ".join(f"models:/{model.model_id} ({model.name})" for model in named)
+        ids = ", ".join(f"models:/{model.model_id} ({model.name})" for model in named[:12])
         raise PromotionRefused(f"run {run.info.run_id} logged several models; name one of: {ids}")
     if not path:
         raise PromotionRefused(f"run {run.info.run_id} logged no model")
     return _candidate(client, f"runs:/{run.info.run_id}/{path}", run, None, None)
 
 
-def of_model(client: MlflowClient, model: LoggedModel, registered: tuple[str, str] | None = None) -> Candidate:
-    """The candidate of a logged model."""
+def _of_model(client: MlflowClient, model: LoggedModel, registered: tuple[str, str] | None = None) -> Candidate:
     run = client.get_run(model.source_run_id) if model.source_run_id else None
     return _candidate(client, f"models:/{model.model_id}", run, model, registered)
 
@@ -129,23 +174,28 @@ def of_model(client: MlflowClient, model: LoggedModel, registered: tuple[str, st
 def _candidate(
     client: MlflowClient, uri: str, run: Run | None, model: LoggedModel | None, registered: tuple[str, str] | None
 ) -> Candidate:
-    metrics = {metric.key: metric.value for metric in (model.metrics or [])} if model is not None else {}
+    """Everything known of it. Where the run and the model both have a metric, the model's own counts."""
+    metrics = dict(run.data.metrics) if run is not None else {}
+    metrics |= {metric.key: metric.value for metric in (model.metrics or [])} if model is not None else {}
     params = dict(model.params or {}) if model is not None else {}
-    if run is None:
-        return Candidate(
-            uri, model_id=model.model_id if model else "", metrics=metrics, params=params, registered=registered
-        )
-    datasets = run.inputs.dataset_inputs if run.inputs else []
+    params |= run.data.params if run is not None else {}
+    datasets = run.inputs.dataset_inputs if run is not None and run.inputs else []
     return Candidate(
         uri=uri,
-        run=run.info.run_id,
-        run_name=run.info.run_name or "",
-        status=run.info.status,
+        run=run.info.run_id if run is not None else "",
+        run_name=(run.info.run_name or "") if run is not None else "",
+        status=_status(run) if run is not None else "",
         model_id=model.model_id if model is not None else "",
-        experiment=client.get_experiment(run.info.experiment_id).name,
-        commit=run.data.tags.get("mlflow.source.git.commit", ""),
+        model_status=str(model.status) if model is not None else "",
+        experiment=client.get_experiment(run.info.experiment_id).name if run is not None else "",
+        commit=run.data.tags.get("mlflow.source.git.commit", "") if run is not None else "",
         dataset=", ".join(f"{one.dataset.name} {one.dataset.digest}" for one in datasets),
-        metrics={**run.data.metrics, **metrics},
-        params={**params, **run.data.params},
+        metrics={name: float(value) for name, value in metrics.items() if math.isfinite(value)},
+        params=params,
         registered=registered,
     )
+
+
+def _status(run: Run) -> str:
+    """The run's status; a deleted run's is that it is deleted."""
+    return "DELETED" if run.info.lifecycle_stage == "deleted" else str(run.info.status)
