@@ -48,7 +48,20 @@ class _DefaultCommand(TyperGroup):
 
 _OF_THE_GROUP = ("--help", "--install-completion", "--show-completion")
 
-cli = typer.Typer(cls=_DefaultCommand, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+_HELP = """Make one MLflow model canonical: judge it, rehearse it as it will be served, push it, commit models.dvc.
+
+The model is runs:/…, models:/…, a run id or a folder; or an experiment's best. All options: promote artifact --help.
+"""
+cli = typer.Typer(
+    cls=_DefaultCommand,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help=_HELP,
+    options_metavar="",
+    subcommand_metavar="MODEL | --best METRIC --experiment E | candidates",
+)
+
+_TRANSFER_SECONDS = 3600.0  # nobody waits for an answer here, and a push is slower than a pull
 
 Repo = Annotated[Path, typer.Option(help="The git repository that holds models.dvc.")]
 Lower = Annotated[bool | None, typer.Option("--lower/--higher", help="Which is better; the metric's name says.")]
@@ -135,7 +148,7 @@ def _plan(repo: Path, candidate: source.Candidate, name: str, dry_run: bool) -> 
         settings.worker.build_timeout_seconds,
         settings.worker.load_timeout_seconds,
         settings.rollout.golden_timeout_seconds,
-        settings.artifact.pull_timeout_seconds,
+        _TRANSFER_SECONDS,
     )
     state = (settings.artifact.state or repo / ".pinion").resolve()
     state.mkdir(parents=True, exist_ok=True)

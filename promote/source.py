@@ -111,7 +111,7 @@ def _without_password(text: str) -> str:
 
 def find(reference: str, repo: Path) -> Candidate:
     """The candidate a reference means, or `PromotionRefused`."""
-    if (Path(reference) / "MLmodel").is_file():
+    if _is_model_folder(reference):
         return Candidate(str(Path(reference).resolve()), local=True)
     if re.match(r"(runs|models):/", reference) is None and _RUN_ID.fullmatch(reference) is None:
         raise PromotionRefused(
@@ -120,6 +120,13 @@ def find(reference: str, repo: Path) -> Candidate:
     client = connect(repo)
     with mlflow_said():
         return _find(client, reference)
+
+
+def _is_model_folder(reference: str) -> bool:
+    try:
+        return (Path(reference) / "MLmodel").is_file()
+    except OSError:  # longer than any path
+        return False
 
 
 def _find(client: MlflowClient, reference: str) -> Candidate:

@@ -93,7 +93,8 @@ class Repository:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"PINION_ARTIFACT__STATE": str(self.state), **self.variables}
+        nobodys = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+        return {**nobodys, "PINION_ARTIFACT__STATE": str(self.state), **self.variables}
 
     def promote(self, *arguments: str | Path) -> Told:
         """The command, as a person types it."""
@@ -136,8 +137,8 @@ class Repository:
             for path in sorted(self.folder.rglob("*"))
             if path.is_file() and _EPHEMERAL.isdisjoint(path.relative_to(self.folder).parts)
         }
-        head = self.git("for-each-ref"), self.git("rev-parse", "--symbolic-full-name", "HEAD")
-        return (*head, self.git("ls-files", "--stage"), self.git("status", "--porcelain", "--ignored"), files)
+        head = self.git("for-each-ref"), (self.folder / ".git" / "HEAD").read_text()
+        return (*head, self.git("ls-files", "--stage"), self.git("status", "--porcelain"), files)
 
     def object(self, oid: str) -> Path:
         return self.folder / "remote" / "files" / "md5" / oid[:2] / oid[2:]

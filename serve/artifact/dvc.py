@@ -111,7 +111,10 @@ def _read(repo: Path) -> configparser.RawConfigParser:
     merged = configparser.RawConfigParser()
     for name in _CONFIGS:
         one = configparser.RawConfigParser()
-        one.read(repo / name, encoding="utf-8")
+        try:
+            one.read(repo / name, encoding="utf-8")
+        except (configparser.Error, UnicodeDecodeError) as error:
+            raise PullFailed(f"{name} can't be read: {str(error).splitlines()[0]}") from error
         for section in one.sections():
             for key, value in one.items(section):
                 if key in ("url", "dir") and _is_relative_path(value):

@@ -1,5 +1,6 @@
 """A repository with one promotion and an MLflow store with a field of runs, made once; each test gets a copy."""
 
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,3 +98,11 @@ def _field(client: MlflowClient, models: Path, artifacts: Path) -> Field:
         mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
     client.set_registered_model_alias("fleet", "champion", "1")
     return Field(first, second, unmeasured, *ended, deleted)
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """A port of this machine on which nobody listens."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
