@@ -12,6 +12,7 @@ import structlog
 import typer
 import uvicorn
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 from rich.console import Console
 from rich.table import Table
 
@@ -47,8 +48,8 @@ def serve(
     logging.configure(settings.log_level)
     _pin(settings)
     listener = _listen(settings)
-    host_now, port_now = listener.getsockname()[:2]
-    log.info("listening", url=f"http://{host_now}:{port_now}", docs=f"http://{host_now}:{port_now}/docs")
+    url = _url(listener)
+    log.info("listening", url=url, docs=f"{url}/docs")
     _run(settings, listener)
 
 
@@ -107,6 +108,8 @@ def _settings(repo: Path | None, **groups: dict[str, Any]) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         _exit(f"setting {'.'.join(map(str, first['loc']))}: {first['msg']}", 2)
+    except SettingsError as error:
+        _exit(f"{error}: name one setting, as in PINION_HTTP__PORT", 2)
     return settings
 
 
@@ -147,6 +150,11 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if listener.family == socket.AF_INET6 else f"http://{host}:{port}"
+
+
 def _run(settings: Settings, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT; then drain and return."""
     config = uvicorn.Config(
@@ -159,10 +167,12 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         server_header=False,
         timeout_graceful_shutdown=int(settings.rollout.drain_timeout_seconds) + 1,
     )
-    # uvicorn raises the signal again once it has stopped; after a clean drain that must not kill us.
+    server = uvicorn.Server(config)
+    # uvicorn raises the signal again once it has stopped; after a clean drain that must not kill us. One that
+    # comes before uvicorn listens to signals must still stop us.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-    uvicorn.Server(config).run(sockets=[listener])
+        signal.signal(number, server.handle_exit)
+    server.run(sockets=[listener])
     log.info("stopped")
 
 

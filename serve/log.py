@@ -17,20 +17,28 @@ from rich.text import Text
 _console = Console(stderr=True)
 
 
-class _OnTerminal:
-    """A stream whose lines appear above whatever `working` shows."""
+class _Stream:
+    """stderr as it is now: closed, full or with nobody reading it, a line is lost and the server goes on.
+
+    On a terminal the lines appear above whatever `working` shows.
+    """
 
     def write(self, line: str) -> int:
-        _console.print(Text.from_ansi(line.rstrip("\n")), soft_wrap=True)
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # the last: there is no stderr at all
+            if _console.is_terminal:
+                _console.print(Text.from_ansi(line.rstrip("\n")), soft_wrap=True)
+            else:
+                sys.stderr.write(line)
         return len(line)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            sys.stderr.flush()
 
 
 def configure(level: str = "info") -> None:
     """Set up structlog, and route the warnings of the libraries we use through the same stream."""
-    terminal = sys.stderr.isatty()
+    terminal = _console.is_terminal
     stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S" if terminal else "iso", utc=not terminal)
     renderer = (
         structlog.dev.ConsoleRenderer(pad_event_to=24)
@@ -45,7 +53,7 @@ def configure(level: str = "info") -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _OnTerminal()) if terminal else sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Stream())),
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")

@@ -6,7 +6,6 @@ pin wins: an attempt it overtakes is cancelled, and leaves nothing behind. One t
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -223,9 +222,14 @@ class Rollout:
 
     def _retire(self, deployed: Deployed) -> None:
         """Let an old pool finish what it took, then stop it, while we go on."""
-        task = asyncio.create_task(deployed.pool.drain(self._options.drain_timeout_seconds))
+        task = asyncio.create_task(self._drain(deployed.pool))
         self._draining.add(task)
         task.add_done_callback(self._draining.discard)
+
+    async def _drain(self, pool: Pool) -> None:
+        await pool.drain(self._options.drain_timeout_seconds)
+        for one in self.models.values():  # after a rollback one may have the labels that this pool just took away
+            one.pool.count()
 
 
 def _deployed(one: Snapshot, revision: str, pool: Pool) -> Deployed:
@@ -247,8 +251,12 @@ def _now() -> str:
 
 
 async def _cancelled(task: asyncio.Task[None] | None) -> None:
-    """Cancel a task and wait for its end."""
+    """Cancel a task, once however often asked, and wait for its end.
+
+    Where the waiter is cancelled itself, as by SIGTERM in the middle of a switch, that must neither be taken for
+    the task's own end nor disturb the task while it cleans up.
+    """
     if task is not None:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        if not task.cancelling():
+            task.cancel()
+        await asyncio.wait((task,))

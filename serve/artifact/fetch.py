@@ -10,9 +10,10 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from serve.artifact import dvc
 from serve.artifact.pin import FILENAME, FOLDER, Pin, PinnedModel, write
@@ -53,8 +54,18 @@ async def fetch(store: Store, pin: Pin, timeout_seconds: float) -> bool:
         if wrong:
             evict(scratch, pin, wrong)
             raise DigestMismatch(f"what was pulled is not what was pinned: {', '.join(wrong)}")
-        await asyncio.to_thread(_freeze_all, store, scratch, pin)
+        await _to_its_end(asyncio.to_thread(_freeze_all, store, scratch, pin))
     return True
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Await `work`; cancelled meanwhile, only after it has ended: it works in the folder that we are to remove."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait((task,))
+        raise
 
 
 async def pull(scratch: dvc.Scratch, timeout_seconds: float) -> None:
@@ -126,7 +137,12 @@ def freeze(folder: Path, snapshot: Path) -> None:
         for name in files:
             _seal(Path(root, name), stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)
     snapshot.parent.mkdir(parents=True, exist_ok=True)
-    folder.rename(snapshot)
+    try:
+        folder.rename(snapshot)
+    except OSError:
+        if not snapshot.is_dir():  # where it is, another server was quicker with the same bytes
+            raise
+        return
     for root, _, _ in os.walk(snapshot):
         Path(root).chmod(0o555)
     _sync(snapshot.parent)

@@ -132,7 +132,9 @@ class Pool:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(process.stop() for process in self._processes))
-        self._batcher.refuse_all(NotReady(f"model '{self.name}' was stopped: try again"))
+        for reply in self._unsettled:  # in the queue, or in the hands of a worker that is no more
+            if not reply.done():
+                reply.set_exception(NotReady(f"model '{self.name}' was stopped: try again"))
         self.count()
 
     def count(self) -> None:
@@ -165,8 +167,18 @@ class Pool:
         while not process.died.is_set():
             batch = await self._take(process)
             if batch:
-                answered = await self._predict(process, batch) or answered
+                answered = await self._guarded(process, batch) or answered
         return answered
+
+    async def _guarded(self, process: Process, batch: list[Entry]) -> bool:
+        """`_predict`; a fault of ours there costs the batch and the process, not the worker's place in the pool."""
+        try:
+            return await self._predict(process, batch)
+        except Exception:
+            await process.stop()
+            self._retry_or_refuse(batch, "the server failed on it; its log has the details")
+            log.exception("batch failed unexpectedly", model=self.name)
+            return False
 
     async def _take(self, process: Process) -> list[Entry]:
         """The next batch, or an empty one where the process died first."""

@@ -26,6 +26,7 @@ log = structlog.get_logger()
 
 CHILD = Path(wire.__file__).parent
 _OUTPUT_BYTES = 4096
+_LAST_WORDS_SECONDS = 1.0
 
 
 class State(enum.StrEnum):
@@ -93,6 +94,8 @@ class Process:
             raise LoadFailed(f"model '{name}' can't be loaded: {reply.fault.kind}: {reply.fault.message}")
         if not isinstance(reply, wire.Ready):
             raise LoadFailed(f"model '{name}' answered out of turn while loading")
+        if self.died.is_set():  # with "ready" as its last word
+            raise LoadFailed(f"model '{name}' ended its process once it had loaded ({self.how})")
         self.facts = reply.facts
         self._become(State.READY)
 
@@ -108,20 +111,26 @@ class Process:
         if not isinstance(reply, wire.Answers) or len(reply.answers) != len(message.values):
             await self.stop()
             raise Died("it answered out of turn")
-        self._become(State.READY)
+        if not self.died.is_set():  # as it is where this answer was its last word
+            self._become(State.READY)
         return reply
 
     def kill(self) -> None:
         """End the process and all it started, at once."""
         if self.pid and self.state is not State.DEAD:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
+            _kill_group(self.pid)
 
     async def stop(self) -> None:
         """End the process and wait until nothing of it is left."""
         self.kill()
         if self._tasks:
-            await asyncio.wait(self._tasks)
+            listener, *others = self._tasks
+            await asyncio.wait((listener,))
+            # What left the group, such as a daemon, may hold the pipes open for ever: no reason to wait for it.
+            _, waiting = await asyncio.wait(others, timeout=_LAST_WORDS_SECONDS)
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
         if self.state is not State.DEAD:
             self._become(State.DEAD)
 
@@ -141,6 +150,7 @@ class Process:
             asyncio.create_task(self._listen(child, reader, place)),
             asyncio.create_task(self._relay(child.stdout, "stdout")),
             asyncio.create_task(self._relay(child.stderr, "stderr")),
+            asyncio.create_task(_leave_nothing(child)),
         ]
 
     async def _exec(self, descriptor: int, place: Path) -> asyncio.subprocess.Process:
@@ -163,9 +173,10 @@ class Process:
         if self.state is State.DEAD:
             raise Died(self.how)
         self._pending = asyncio.get_running_loop().create_future()
-        with contextlib.suppress(ConnectionError):  # the listener sees the end, and says how
-            self._writer.writelines(wire.encode(message))
-            await self._writer.drain()
+        if not self._writer.is_closing():  # the listener has seen the end, and will say how; uvloop would raise
+            with contextlib.suppress(ConnectionError):  # it is about to see it
+                self._writer.writelines(wire.encode(message))
+                await self._writer.drain()
         return await self._pending
 
     async def _listen(self, child: asyncio.subprocess.Process, reader: asyncio.StreamReader, place: Path) -> None:
@@ -194,8 +205,7 @@ class Process:
             async with asyncio.timeout(1.0):
                 await child.wait()
         except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
+            _kill_group(child.pid)
             await child.wait()
             return how
         return ending(child.returncode or 0)
@@ -210,15 +220,31 @@ class Process:
     async def _relay(self, stream: asyncio.StreamReader | None, name: str) -> None:
         """What the model prints goes to the log, never into the protocol, and never blocks it."""
         assert stream is not None
-        while printed := await stream.read(_OUTPUT_BYTES):
-            for line in printed.decode(errors="replace").splitlines():
-                if line.strip():
-                    log.info("model printed", model=self._command.name, stream=name, line=line)
+        try:
+            while printed := await stream.read(_OUTPUT_BYTES):
+                for line in printed.decode(errors="replace").splitlines():
+                    if line.strip():
+                        log.info("model printed", model=self._command.name, stream=name, line=line)
+        except asyncio.CancelledError:  # no end will come, so the pipe is ours to close; asyncio has no public way
+            stream._transport.close()  # type: ignore[attr-defined]
+            raise
 
     def _become(self, state: State) -> None:
         if state not in NEXT[self.state]:
             raise AssertionError(f"a process can't go from {self.state} to {state}")
         self.state = state
+
+
+async def _leave_nothing(child: asyncio.subprocess.Process) -> None:
+    """When the child is gone, end what it had started: a fork of it holds our connection, which would not close."""
+    await child.wait()
+    _kill_group(child.pid)
+
+
+def _kill_group(pid: int) -> None:
+    """End a child and all of its process group, as far as any is left."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS forbids it where only a zombie is left
+        os.killpg(pid, signal.SIGKILL)
 
 
 def ending(returncode: int) -> str:

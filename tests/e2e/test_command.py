@@ -1,10 +1,13 @@
 """The command `serve` itself: what it says when it can't start, its sub-commands, its pages."""
 
+import json
 import os
 import socket
 import subprocess
+import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.e2e.conftest import Repository
@@ -99,3 +102,31 @@ def test_metrics_are_prometheus_text(repository: Repository) -> None:
         for stage in ("parse", "queue", "predict", "encode"):
             assert f'pinion_stage_seconds_count{{model="oracle",stage="{stage}"}}' in text
         assert f'revision="{revision}",run=""}} 1.0' in text
+
+
+def test_a_server_whose_log_nobody_reads_goes_on(repository: Repository) -> None:
+    command = [SERVE, "--repo", str(repository.folder), "--port", "0"]
+    environment = {**os.environ, "PINION_ARTIFACT__STATE": str(repository.state)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as server:
+        assert server.stderr is not None
+        url = json.loads(server.stderr.readline())["url"]
+        server.stderr.close()
+        try:
+            deadline = time.monotonic() + 60
+            while httpx.get(f"{url}/health/ready").status_code != 200:
+                assert time.monotonic() < deadline
+        finally:
+            server.terminate()
+        assert server.wait(30) == 0
+
+
+def test_a_server_with_no_stderr_at_all_says_nothing_and_stops_cleanly(repository: Repository) -> None:
+    command = f"exec {SERVE} --repo {repository.folder} --port 0 2>&-"
+    environment = {**os.environ, "PINION_ARTIFACT__STATE": str(repository.state)}
+    with subprocess.Popen(["/bin/sh", "-c", command], env=environment) as server:
+        try:
+            with pytest.raises(subprocess.TimeoutExpired):
+                server.wait(3)
+        finally:
+            server.terminate()
+        assert server.wait(30) == 0

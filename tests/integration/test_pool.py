@@ -3,15 +3,18 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import uvloop
 from prometheus_client import CollectorRegistry
 
 from serve.artifact.snapshot import signature
+from serve.child import wire
 from serve.child.wire import Value
 from serve.errors import (
     DeadlineExceeded,
@@ -27,7 +30,7 @@ from serve.signature import payload
 from serve.signature.binding import Bound, bind
 from serve.signature.predictions import to_json
 from serve.worker.pool import Pool, PoolLimits, PoolState
-from serve.worker.process import Command
+from serve.worker.process import Command, Died, Process
 from tests.models import ORACLE, oracle
 
 LIMITS = PoolLimits(workers=1, max_batch_rows=64, max_waiting_rows=1000, load_timeout_seconds=60.0)
@@ -110,6 +113,61 @@ async def test_a_hung_request_gets_its_deadline_and_its_worker_is_replaced(tmp_p
     async with running(ORACLE, tmp_path) as pool:
         assert isinstance(await ask(pool, 1.0, "hang", within=0.5), DeadlineExceeded)
         assert await ask(pool, 2.0) == answered(2.0)
+
+
+@pytest.mark.parametrize("fault", ["fork", "daemon"])
+def test_what_a_dead_worker_left_running_keeps_neither_its_death_nor_its_end_from_us(
+    tmp_path: Path, fault: str
+) -> None:
+    async def story() -> bytes | ServeError:
+        async with running(ORACLE, tmp_path) as pool:
+            return await ask(pool, 1.0, fault, within=20.0)
+
+    assert isinstance(uvloop.run(story()), WorkerDied)  # the server's own loop: asyncio's waits for the pipes
+
+
+def test_a_worker_whose_connection_closed_before_it_is_reaped_is_told_as_dead(tmp_path: Path) -> None:
+    async def story() -> None:
+        process = Process(command(ORACLE, tmp_path))
+        await process.start(60.0)
+        with socket.socket(fileno=os.dup(process._writer.get_extra_info("socket").fileno())) as ours:
+            ours.shutdown(socket.SHUT_RD)
+        while not process._writer.is_closing():  # noqa: ASYNC110  # of each turn of the loop, the very first after it
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        with pytest.raises(Died):
+            await process.predict(wire.Predict((request(1.0).value,)))
+        await process.stop()
+
+    uvloop.run(story())
+
+
+async def test_a_fault_of_ours_costs_a_process_and_not_its_place_in_the_pool(tmp_path: Path) -> None:
+    class Faulty(Process):
+        left = 1
+
+        async def predict(self, message: wire.Predict) -> wire.Answers:
+            Faulty.left -= 1
+            if Faulty.left == 0:
+                raise RuntimeError("a fault of ours")
+            return await super().predict(message)
+
+    pool = Pool(command(ORACLE, tmp_path), LIMITS, Metrics(CollectorRegistry()), batchable=True, spawn=Faulty)
+    await pool.start()
+    try:
+        assert await ask(pool, 1.0, within=20.0) == answered(1.0)
+    finally:
+        await pool.stop()
+
+
+async def test_stopping_refuses_what_waits_and_what_a_worker_has_in_hand(tmp_path: Path) -> None:
+    limits = PoolLimits(workers=1, max_batch_rows=1, max_waiting_rows=5, load_timeout_seconds=60.0)
+    async with running(ORACLE, tmp_path, limits) as pool:
+        callers = [asyncio.create_task(ask(pool, float(x), "hang", within=10.0)) for x in range(2)]
+        while pool.workers[0]["state"] != "busy":  # noqa: ASYNC110  # a pool tells of no change but when asked
+            await asyncio.sleep(0)
+        await pool.stop()
+        assert [type(one) for one in await asyncio.gather(*callers)] == [NotReady, NotReady]
 
 
 async def test_a_caller_that_leaves_does_not_disturb_its_batch(tmp_path: Path) -> None:

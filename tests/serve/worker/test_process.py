@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from serve.child import wire
+from serve.errors import LoadFailed
 from serve.worker.process import NEXT, Command, Died, Process, State, child_environment, ending
 
 
@@ -39,6 +40,31 @@ async def test_a_process_that_died_while_idle_says_so_to_whoever_asks(process: P
     await process.stop()
     with pytest.raises(Died):
         await process.predict(wire.Predict(()))
+
+
+async def test_an_answer_that_was_a_process_s_last_word_is_an_answer(tmp_path: Path) -> None:
+    class LastWord(Process):
+        async def _ask(self, message: wire.Message) -> wire.Message:
+            self._end("killed by SIGKILL")
+            return wire.Answers((), 0.0)
+
+    process = LastWord(Command("digits", "sha256:0", tmp_path, Path(sys.executable), threads=1, state=tmp_path))
+    process._become(State.READY)
+    assert await process.predict(wire.Predict(())) == wire.Answers((), 0.0)
+    assert process.state is State.DEAD
+
+
+async def test_a_process_that_dies_as_it_says_it_is_ready_did_not_load(tmp_path: Path) -> None:
+    class LastWord(Process):
+        async def _spawn(self) -> None: ...
+
+        async def _ask(self, message: wire.Message) -> wire.Message:
+            self._end("killed by SIGKILL")
+            return wire.Ready({})
+
+    process = LastWord(Command("digits", "sha256:0", tmp_path, Path(sys.executable), threads=1, state=tmp_path))
+    with pytest.raises(LoadFailed, match="SIGKILL"):
+        await process.start(1.0)
 
 
 async def test_a_process_that_is_still_loading_can_not_be_asked(process: Process) -> None:

@@ -5,6 +5,7 @@ Faults are asked for in the request, in the optional column `fault`, and happen 
 
 import ctypes
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -37,6 +38,13 @@ def _act(fault):
         os._exit(0)
     if fault == "segv":
         ctypes.string_at(0)
+    if fault == "fork":  # a fork holds all that its parent had open
+        if os.fork():
+            os._exit(1)
+        time.sleep(3600)
+    if fault == "daemon":  # one that left the process group holds the pipes
+        subprocess.Popen(["sleep", "30"], start_new_session=True)
+        os._exit(1)
     if fault == "hang":
         time.sleep(3600)
     if fault == "nap":
