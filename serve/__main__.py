@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -79,19 +80,22 @@ def show_history(context: typer.Context, repo: Repo = None) -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("revision", "date", "model", "digest", "run", "metrics"):
         table.add_column(heading, no_wrap=heading != "metrics")
-    for release in found:
-        _add_release(table, release)
+    for release, older in zip_longest(found, found[1:]):
+        _add_release(table, release, older.pin if older else None)
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
-def _add_release(table: Table, release: history.Release) -> None:
+def _add_release(table: Table, release: history.Release, before: Pin | None) -> None:
+    """A row for each model of the release; the metrics of those it changed."""
+    kept = before.models if before else ()
     day = release.date[:16].replace("T", " ")
     if release.pin is None:
         table.add_row(release.revision[:12], day, "(unreadable)", "", "", release.subject)
         return
     for at, model in enumerate(release.pin.models):
         lead = (release.revision[:12], day) if at == 0 else ("", "")
-        metrics = ", ".join(f"{name} {value:.4g}" for name, value in model.metrics.items())
+        told = ", ".join(f"{name} {value:.4g}" for name, value in model.metrics.items())
+        metrics = "as before" if model in kept else told
         table.add_row(*lead, model.name, model.digest[7:19], model.run[:12], metrics)
 
 
