@@ -47,7 +47,7 @@ type: .venv/.dev
 	mypy
 
 test: .venv/.dev
-	pytest -m "not e2e"
+	pytest -m "not e2e" --numprocesses 2 --dist loadfile --durations 12
 
 e2e: .venv/.dev  ## the long forms of the promises
 	pytest -m e2e

@@ -68,7 +68,7 @@ REASONS: dict[Spoil, tuple[str, str]] = {
     fails_at_load: ("load_failed", "ValueError"),
     exits_at_load: ("load_failed", "exited with code 0"),
     crashes_at_load: ("load_failed", "SIGSEGV"),
-    answers_differently: ("golden_mismatch", "predictions[0].y was 3.0 at promotion and is 99.0 now"),
+    answers_differently: ("golden_mismatch", "predictions[0].factor was 3.0 at promotion and is 99.0 now"),
     lacks_a_module: ("load_failed", "no_such_module"),
     wants_no_such_package: ("environment_failed", "no-such-package-of-pinion"),
     wants_no_such_python: ("environment_failed", "Python 3.99"),
