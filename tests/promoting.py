@@ -28,7 +28,6 @@ from serve.artifact import pin
 from serve.artifact.pin import Pin
 
 PROMOTE = Path(sys.executable).with_name("promote")
-_CONFIG = "[core]\n    remote = origin\n    analytics = false\n['remote \"origin\"']\n    url = ../remote\n"
 # MLflow 3.17 uses what SQLAlchemy 2.1 and pandas 3 have deprecated.
 MLFLOWS_OWN_WARNINGS = [
     pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning"),
@@ -149,24 +148,6 @@ class Repository:
         assert hashlib.md5(self.object(oid).read_bytes()).hexdigest() + ".dir" == oid
         for entry in json.loads(self.object(oid).read_text()):
             assert hashlib.md5(self.object(entry["md5"]).read_bytes()).hexdigest() == entry["md5"], entry["relpath"]
-
-
-def new_repository(folder: Path) -> Path:
-    """An empty repository of git and DVC, whose default remote is its folder `remote`."""
-    (folder / ".dvc").mkdir(parents=True)
-    (folder / ".dvc" / "config").write_text(_CONFIG)
-    (folder / ".dvc" / ".gitignore").write_text("/config.local\n/tmp\n/cache\n")
-    (folder / ".gitignore").write_text("/models\n/remote\n/.pinion\n/mlflow.db\n/mlruns\n")
-    (folder / "README").write_text("Hello.\n")
-    for arguments in (
-        ("init", "--quiet", "--initial-branch=main"),
-        ("config", "user.name", "Ada"),
-        ("config", "user.email", "ada@example.org"),
-        ("add", "--all"),
-        ("commit", "--quiet", "--message=Begin"),
-    ):
-        subprocess.run(["git", "-C", str(folder), *arguments], check=True)
-    return folder
 
 
 @dataclass(frozen=True)

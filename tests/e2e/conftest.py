@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.models import oracle
+from tests.repositories import new_repository
 
 PROMOTE = Path(sys.executable).with_name("promote")
-CONFIG = "[core]\n    remote = origin\n    analytics = false\n['remote \"origin\"']\n    url = ../remote\n"
 
 
 @dataclass(frozen=True)
@@ -40,23 +40,6 @@ class Repository:
         listing = json.loads((root / oid[:2] / oid[2:]).read_text())
         md5 = next(entry["md5"] for entry in listing if entry["relpath"].endswith(name))
         return root / md5[:2] / md5[2:]
-
-
-def new_repository(folder: Path) -> Path:
-    """An empty repository of git and DVC whose default remote is the folder `remote`."""
-    (folder / ".dvc").mkdir(parents=True)
-    (folder / ".dvc" / "config").write_text(CONFIG)
-    (folder / ".dvc" / ".gitignore").write_text("/config.local\n/tmp\n/cache\n")
-    (folder / ".gitignore").write_text("/models\n/remote\n/.pinion\n")
-    for arguments in (
-        ("init", "--quiet", "--initial-branch=main"),
-        ("config", "user.name", "Ada"),
-        ("config", "user.email", "ada@example.org"),
-        ("add", "--all"),
-        ("commit", "--quiet", "--message=Begin"),
-    ):
-        subprocess.run(["git", "-C", str(folder), *arguments], check=True)
-    return folder
 
 
 def promote(repo: Path, state: Path, model: Path, name: str = "oracle") -> str:

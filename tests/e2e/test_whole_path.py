@@ -10,8 +10,9 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_digits
 
 from serve.worker.environment import uv
-from tests.e2e.conftest import new_repository, promote
+from tests.e2e.conftest import promote
 from tests.e2e.server import Server
+from tests.repositories import new_repository
 
 BIN = Path(sys.executable).parent
 

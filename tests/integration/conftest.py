@@ -9,7 +9,8 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.models import oracle
-from tests.promoting import Logged, Repository, copied, log, new_repository
+from tests.promoting import Logged, Repository, copied, log
+from tests.repositories import new_repository
 
 
 @dataclass(frozen=True)

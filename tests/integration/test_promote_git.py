@@ -8,7 +8,8 @@ import pytest
 
 from promote import git
 from promote.errors import PromotionRefused
-from tests.promoting import Repository, new_repository
+from tests.promoting import Repository
+from tests.repositories import new_repository
 
 FIRST, SECOND = b"outs: 1\n", b"outs: 2\n"
 
