@@ -50,7 +50,7 @@ test: .venv/.dev
 	pytest -m "not e2e" --numprocesses 2 --dist loadfile --durations 12
 
 e2e: .venv/.dev  ## the long forms of the promises
-	pytest -m e2e
+	pytest -m e2e --numprocesses 2 --dist loadfile
 
 docs: .venv/.dev  ## regenerate the pages made from code
 	python docs/generate_settings.py > docs/settings.md
