@@ -15,8 +15,9 @@ from prometheus_client.process_collector import ProcessCollector
 from serve import scratch
 from serve.artifact import watch
 from serve.artifact.fetch import Store
-from serve.front.predict import Predict
+from serve.front.endpoint import Endpoint
 from serve.front.routes import application
+from serve.front.schemas.predict import Predict
 from serve.inference import Inference
 from serve.metrics import Metrics
 from serve.rollout import Rollout, RolloutOptions
@@ -47,8 +48,9 @@ def build(settings: Settings) -> FastAPI:
             await asyncio.gather(following, return_exceptions=True)
             await rollout.close()
 
-    predict = Predict(inference, metrics, settings.http.max_body_bytes)
-    return application(rollout, predict, metrics, lifespan, version("pinion-serve"))
+    predict = Endpoint(inference, metrics, Predict(), settings.http.max_body_bytes)
+    endpoints = {"/predict": predict, "/models/{name}/predict": predict}
+    return application(rollout, endpoints, metrics, lifespan, version("pinion-serve"))
 
 
 def make_metrics() -> Metrics:

@@ -2,11 +2,13 @@
 
     ServeError
     ├── RequestRejected    the caller must change the request
-    │   ├── MalformedRequest · InvalidInputs · ModelNotFound · PayloadTooLarge · UnsupportedContent
+    │   ├── MalformedRequest · InvalidInputs · PayloadTooLarge · UnsupportedContent · NotAcceptable
+    │   └── ModelNotFound · VersionNotFound · RouteNotFound · MethodNotAllowed
     ├── Unavailable        the caller may try again
     │   ├── QueueFull · DeadlineExceeded · WorkerDied · NotReady
     ├── ModelFailed        the model's author must look
     │   └── PredictFailed
+    ├── InternalError      we must look
     └── RolloutFailed      the operator must look; traffic goes on with what is live
         ├── PinUnreadable · PullFailed · DigestMismatch · SnapshotUnreadable
         └── EnvironmentFailed · LoadFailed · GoldenMismatch
@@ -15,6 +17,8 @@ Each class has a stable `code`, used in answers, logs and metrics alike, and one
 Nothing here knows HTTP: `front/status.py` holds the one table of statuses.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 
@@ -38,10 +42,26 @@ class MalformedRequest(RequestRejected):
     code = "malformed_request"
 
 
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """One thing wrong with the inputs: where ('inputs[3].mean radius', '' for all of it), and a sentence saying what.
+
+    A place is a path into the body; the sentence names it too, and neither repeats the data.
+    """
+
+    place: str
+    detail: str
+
+
 class InvalidInputs(RequestRejected):
-    """The body is well formed and does not fit the model's signature."""
+    """The body is well formed and does not fit the model's signature; `flaws` says all that is wrong, up to a bound."""
 
     code = "invalid_inputs"
+    MOST_FLAWS: ClassVar[int] = 20
+
+    def __init__(self, detail: str, place: str = "", *, flaws: Sequence[Flaw] = ()) -> None:
+        self.flaws = tuple(flaws)[: self.MOST_FLAWS] or (Flaw(place, detail),)
+        super().__init__(self.flaws[0].detail)
 
 
 class ModelNotFound(RequestRejected):
@@ -58,6 +78,27 @@ class ModelNotFound(RequestRejected):
         )
 
 
+class VersionNotFound(RequestRejected):
+    """The live model of that name is of another version."""
+
+    code = "version_not_found"
+
+    def __init__(self, name: str, version: str, versions: tuple[str, ...]) -> None:
+        super().__init__(f"model '{name}' is not live in version '{version[:80]}'; its version is {versions[0]}")
+
+
+class RouteNotFound(RequestRejected):
+    """No such path is served."""
+
+    code = "not_found"
+
+
+class MethodNotAllowed(RequestRejected):
+    """The route takes another HTTP method."""
+
+    code = "method_not_allowed"
+
+
 class PayloadTooLarge(RequestRejected):
     """The body or its rows exceed a limit."""
 
@@ -68,6 +109,12 @@ class UnsupportedContent(RequestRejected):
     """The body is of a content type that is not read here."""
 
     code = "unsupported_content"
+
+
+class NotAcceptable(RequestRejected):
+    """The caller asks for an answer in a form that can't be given."""
+
+    code = "not_acceptable"
 
 
 class Unavailable(ServeError):
@@ -119,6 +166,12 @@ class PredictFailed(ModelFailed):
     def __init__(self, model: str, kind: str, message: str, trace: str) -> None:
         super().__init__(f"model '{model}' failed on this input ({kind}); the server's log has the details")
         self.kind, self.detail, self.trace = kind, message, trace
+
+
+class InternalError(ServeError):
+    """A fault of the server's own; the log has it."""
+
+    code = "internal_error"
 
 
 class RolloutFailed(ServeError):

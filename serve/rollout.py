@@ -55,6 +55,12 @@ class Deployed:
     since: str
     lineage: Mapping[str, str]
 
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """The names this version answers to: its digest's and its revision's first twelve digits, and both whole."""
+        digest = self.snapshot.digest.removeprefix("sha256:")
+        return (digest[:12], self.revision[:12], digest, self.revision)
+
 
 @dataclass(frozen=True, slots=True)
 class Live:

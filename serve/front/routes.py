@@ -3,9 +3,8 @@
 `openapi` is made anew on each call, for it shows the live models' own examples.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -15,24 +14,26 @@ from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
+from serve.errors import MethodNotAllowed, RouteNotFound
 from serve.front import describe
 from serve.front.openapi import predict_paths
-from serve.front.predict import Predict
-from serve.front.status import PROBLEM_TYPE, problem
+from serve.front.status import PROBLEM_TYPE, problem, status
 from serve.metrics import Metrics
 from serve.rollout import Rollout
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
-def application(rollout: Rollout, predict: Predict, metrics: Metrics, lifespan: Lifespan, version: str) -> FastAPI:
-    """The whole HTTP surface of the server."""
+def application(
+    rollout: Rollout, endpoints: Mapping[str, ASGIApp], metrics: Metrics, lifespan: Lifespan, version: str
+) -> FastAPI:
+    """The whole HTTP surface of the server; `endpoints` are those that predict, by path."""
     app = FastAPIOffline(
         title="Pinion", version=version, description="MLflow models, released by git.", lifespan=lifespan
     )
-    app.router.routes.append(Route("/predict", predict))
-    app.router.routes.append(Route("/models/{name}/predict", predict))
+    app.router.routes.extend(Route(path, endpoint) for path, endpoint in endpoints.items())
     _control_routes(app, rollout, metrics)
     app.add_exception_handler(HTTPException, _problem)
     app.openapi = lambda: _openapi(app, rollout)  # type: ignore[method-assign]  # FastAPI's documented way
@@ -65,10 +66,9 @@ def _control_routes(app: FastAPI, rollout: Rollout, metrics: Metrics) -> None:
 async def _problem(request: Request, error: Exception) -> Response:
     """Unknown paths and wrong methods in the same shape as every other refusal."""
     assert isinstance(error, HTTPException)
-    word = HTTPStatus(error.status_code).name.lower()
-    detail = f"{request.method} {request.url.path[:200]}: {error.detail}; the routes are listed at /docs"
-    body = problem(error.status_code, word, detail)
-    return Response(body, error.status_code, error.headers, PROBLEM_TYPE)
+    told = f"{request.method} {request.url.path[:200]}: {error.detail}; the routes are listed at /docs"
+    refusal = MethodNotAllowed(told) if error.status_code == 405 else RouteNotFound(told)
+    return Response(problem(refusal), status(refusal), error.headers, PROBLEM_TYPE)
 
 
 def _openapi(app: FastAPI, rollout: Rollout) -> dict[str, Any]:

@@ -6,15 +6,20 @@ import orjson
 
 from serve.errors import (
     DeadlineExceeded,
+    InternalError,
     InvalidInputs,
     MalformedRequest,
+    MethodNotAllowed,
     ModelFailed,
     ModelNotFound,
+    NotAcceptable,
     NotReady,
     PayloadTooLarge,
     QueueFull,
+    RouteNotFound,
     ServeError,
     UnsupportedContent,
+    VersionNotFound,
     WorkerDied,
 )
 
@@ -23,11 +28,16 @@ PROBLEM_TYPE = "application/problem+json"
 STATUS: dict[type[ServeError], int] = {
     MalformedRequest: 400,
     ModelNotFound: 404,
+    RouteNotFound: 404,
+    VersionNotFound: 404,
+    MethodNotAllowed: 405,
+    NotAcceptable: 406,
     PayloadTooLarge: 413,
     UnsupportedContent: 415,
     InvalidInputs: 422,
     QueueFull: 429,
     ModelFailed: 500,
+    InternalError: 500,
     WorkerDied: 503,
     NotReady: 503,
     DeadlineExceeded: 504,
@@ -39,6 +49,7 @@ _TITLES = {
     400: "Bad Request",
     404: "Not Found",
     405: "Method Not Allowed",
+    406: "Not Acceptable",
     413: "Content Too Large",
     415: "Unsupported Media Type",
     422: "Unprocessable Content",
@@ -54,12 +65,15 @@ def status(error: ServeError) -> int:
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
 
 
-def problem(code: int, word: str, detail: str) -> bytes:
-    """The body of an error answer: status, stable `code`, and one sentence."""
-    body: dict[str, Any] = {
-        "title": _TITLES.get(code, "Error"),
-        "status": code,
-        "code": word,
-        "detail": detail.encode("utf-8", "replace").decode(),  # half a surrogate pair has no UTF-8
-    }
+def problem(error: ServeError) -> bytes:
+    """The body of an error answer: status, stable `code`, one sentence, and each flaw of the inputs with its place."""
+    code = status(error)
+    body: dict[str, Any] = {"title": _TITLES[code], "status": code, "code": error.code, "detail": text(error.message)}
+    if isinstance(error, InvalidInputs):
+        body["errors"] = [{"place": text(flaw.place), "detail": text(flaw.detail)} for flaw in error.flaws]
     return orjson.dumps(body)
+
+
+def text(told: str) -> str:
+    """`told` as it can be sent: half a surrogate pair has no UTF-8."""
+    return told.encode("utf-8", "replace").decode()

@@ -5,15 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serve.child.wire import JSON, Part, Value
-from serve.errors import MalformedRequest
-from serve.front.schemas.mlflow_json import decode, encode
-from serve.inference import InferenceRequest, InferenceResponse
-from serve.signature.payload import Payload
+from serve.errors import MalformedRequest, RequestRejected
+from serve.front.formats.mlflow_json import JsonReading, write
+from serve.signature.spec import Param, Signature
+
+ANY = Signature(params=(Param("k", "long", 0, None),))
 
 
-def test_a_body_becomes_a_request_for_the_model_its_path_names() -> None:
-    body = b'{"inputs": [[1.5]], "params": {"k": 1}}'
-    assert decode(body, "digits", 7.5) == InferenceRequest("digits", Payload("inputs", [[1.5]], {"k": 1}), 7.5)
+def test_a_body_is_bound_to_the_signature_of_the_model_that_answers() -> None:
+    bound = JsonReading(b'{"inputs": [[1.5]], "params": {"k": 1}}').bind(ANY)
+    assert (bound.value.rows, bound.params) == (1, {"k": 1})
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,7 @@ def test_a_body_becomes_a_request_for_the_model_its_path_names() -> None:
 )
 def test_a_body_that_is_no_request_is_refused_with_the_place_and_never_repeated(body: bytes, told: str) -> None:
     with pytest.raises(MalformedRequest) as caught:
-        decode(body, None, 0.0)
+        JsonReading(body).bind(ANY)
     assert told in caught.value.message
     assert "secret" not in caught.value.message
     assert len(caught.value.message) < 200
@@ -44,12 +45,12 @@ def test_a_body_that_is_no_request_is_refused_with_the_place_and_never_repeated(
 @given(st.binary(max_size=50))
 def test_any_bytes_are_a_request_or_malformed(body: bytes) -> None:
     try:
-        decode(body, None, 0.0)
-    except MalformedRequest:
+        JsonReading(body).bind(ANY)
+    except RequestRejected:
         return
     assert json.loads(body)
 
 
 def test_an_answer_is_its_values_predictions() -> None:
     value = Value("json", (Part(None, JSON, (), b"[1]"),))
-    assert encode(InferenceResponse("digits", value, {})) == b'{"predictions":[1]}'
+    assert write(value) == b'{"predictions":[1]}'

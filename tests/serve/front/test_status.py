@@ -14,10 +14,15 @@ def family(root: type[ServeError]) -> list[type[ServeError]]:
 CALLERS = [
     (errors.MalformedRequest("no"), 400),
     (errors.ModelNotFound("x", ("digits",)), 404),
+    (errors.VersionNotFound("digits", "1", ("4f2b",)), 404),
+    (errors.RouteNotFound("no"), 404),
+    (errors.MethodNotAllowed("no"), 405),
+    (errors.NotAcceptable("no"), 406),
     (errors.PayloadTooLarge("no"), 413),
     (errors.UnsupportedContent("no"), 415),
     (errors.InvalidInputs("no"), 422),
     (errors.QueueFull("digits", 5), 429),
+    (errors.InternalError("no"), 500),
     (errors.PredictFailed("digits", "ValueError", "secret", "trace"), 500),
     (errors.WorkerDied("digits", "killed by SIGKILL"), 503),
     (errors.NotReady("no"), 503),
@@ -56,22 +61,33 @@ def test_whoever_is_told_to_try_again_is_told_when() -> None:
 
 
 def test_a_problem_has_the_members_of_rfc_9457() -> None:
-    assert json.loads(problem(404, "model_not_found", "no model")) == {
+    assert json.loads(problem(errors.RouteNotFound("no route"))) == {
         "title": "Not Found",
         "status": 404,
-        "code": "model_not_found",
-        "detail": "no model",
+        "code": "not_found",
+        "detail": "no route",
     }
 
 
-@pytest.mark.parametrize("code", sorted({code for _, code in CALLERS} | {405}))
-def test_every_status_has_its_own_title(code: int) -> None:
-    assert json.loads(problem(code, "x", "y"))["title"] != "Error"
+def test_a_problem_of_the_inputs_lists_each_flaw_with_its_place_up_to_a_bound() -> None:
+    flaws = [errors.Flaw(f"inputs[{at}]", f"inputs[{at}] is null") for at in range(50)]
+    told = json.loads(problem(errors.InvalidInputs("", flaws=flaws)))
+    assert told["detail"] == "inputs[0] is null"
+    assert told["errors"][:2] == [
+        {"place": "inputs[0]", "detail": "inputs[0] is null"},
+        {"place": "inputs[1]", "detail": "inputs[1] is null"},
+    ]
+    assert len(told["errors"]) == errors.InvalidInputs.MOST_FLAWS
 
 
-def test_a_status_of_none_of_ours_is_an_error() -> None:
-    assert json.loads(problem(418, "teapot", "y"))["title"] == "Error"
+def test_a_problem_of_all_of_the_inputs_has_no_place() -> None:
+    assert json.loads(problem(errors.InvalidInputs("no rows")))["errors"] == [{"place": "", "detail": "no rows"}]
+
+
+@pytest.mark.parametrize("error", [error for error, _ in CALLERS], ids=[error.code for error, _ in CALLERS])
+def test_every_status_has_its_own_title(error: ServeError) -> None:
+    assert json.loads(problem(error))["title"]
 
 
 def test_a_detail_with_half_a_surrogate_pair_is_still_an_answer() -> None:
-    assert json.loads(problem(422, "invalid_inputs", "a\ud800b"))["detail"] == "a?b"
+    assert json.loads(problem(errors.InvalidInputs("a\ud800b")))["detail"] == "a?b"

@@ -1,0 +1,48 @@
+"""What a dialect is: an HTTP call in, an inference request out; an inference response in, an HTTP answer out.
+
+A dialect is one file in `schemas/`. It holds no state, does no I/O, and knows no model: reading a body against
+the model's signature is left to the `Reading` it makes, which may run in another process.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from serve.errors import ServeError
+from serve.inference import InferenceRequest, InferenceResponse
+
+Headers = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request, whole: header names in lower case; `arguments` are what its path says (name, version)."""
+
+    path: str
+    headers: Mapping[str, str]
+    arguments: Mapping[str, str]
+    body: bytes
+    received: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP answer, whole; its content-length is added where it is sent."""
+
+    status: int
+    content_type: str
+    body: bytes
+    headers: Headers = ()
+
+
+class Dialect(Protocol):
+    """A way to ask for predictions over HTTP."""
+
+    def decode(self, call: Call) -> InferenceRequest:
+        """The request in a call, or `MalformedRequest` or `UnsupportedContent`."""
+
+    def encode(self, call: Call, response: InferenceResponse) -> Answer:
+        """The answer to a call."""
+
+    def refuse(self, error: ServeError) -> Answer:
+        """The answer in place of a prediction, in this dialect's own shape."""

@@ -1,0 +1,42 @@
+"""MLflow's JSON: `inputs`, `instances`, `dataframe_split`, `dataframe_records`, `params` → `predictions`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from serve.child.wire import Value
+from serve.errors import MalformedRequest
+from serve.signature import payload
+from serve.signature.binding import Bound, bind
+from serve.signature.predictions import to_json
+from serve.signature.spec import Signature
+
+
+@dataclass(frozen=True, slots=True)
+class JsonReading:
+    """A body, read strictly: what the signature does not name is refused."""
+
+    body: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.body)
+
+    def bind(self, signature: Signature) -> Bound:
+        return bind(payload.parse(document(self.body)), signature)
+
+
+def document(body: bytes) -> Any:
+    """A body as JSON, or `MalformedRequest`, which says where it breaks and never repeats it."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        place = f"line {error.lineno} column {error.colno}" if body else "the start"
+        told = error.msg if body else "the body is empty"
+        raise MalformedRequest(f"the body is not JSON: {told} at {place}") from None
+
+
+def write(value: Value) -> bytes:
+    """The predictions as a body."""
+    return to_json(value)
