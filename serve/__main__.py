@@ -48,7 +48,9 @@ def serve(
     settings = _settings(repo, http={"host": host, "port": port}, worker={"count": workers})
     logging.configure(settings.log_level)
     _pin(settings)
-    listener = _listen(settings)
+    listener = _listen(settings.http.host, settings.http.port)
+    if settings.http.grpc_port is not None:  # bound for good once the event loop runs; here it is only tried
+        _listen(settings.http.host, settings.http.grpc_port).close()
     url = _url(listener)
     log.info("listening", url=url, docs=f"{url}/docs")
     _run(settings, listener)
@@ -140,9 +142,8 @@ def _pin(settings: Settings) -> Pin:
         _exit(error.message, 2)
 
 
-def _listen(settings: Settings) -> socket.socket:
-    """The listening socket, bound before anything else is started."""
-    host, port = settings.http.host, settings.http.port
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket, bound before anything else is started."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

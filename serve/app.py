@@ -11,12 +11,20 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, disable_created_metrics
 from prometheus_client.process_collector import ProcessCollector
+from starlette.types import ASGIApp
 
 from serve import scratch
 from serve.artifact import watch
 from serve.artifact.fetch import Store
+from serve.aside import Aside
+from serve.front import scoring
+from serve.front.bodies import Bodies
 from serve.front.endpoint import Endpoint
+from serve.front.grpc import server as grpc
+from serve.front.open_inference import routes as open_inference
 from serve.front.routes import application
+from serve.front.schemas.invocations import Invocations
+from serve.front.schemas.open_inference import OpenInference
 from serve.front.schemas.predict import Predict
 from serve.inference import Inference
 from serve.metrics import Metrics
@@ -29,28 +37,54 @@ def build(settings: Settings) -> FastAPI:
     """The ASGI application for these settings."""
     metrics = make_metrics()
     rollout = make_rollout(settings, metrics)
+    aside = Aside(settings.http.aside_processes)
     inference = Inference(
         rollout,
         metrics,
+        aside,
         default_model=settings.rollout.default_model,
         max_rows=settings.http.max_rows,
         timeout_seconds=settings.http.request_timeout_seconds,
     )
+
+    bodies = Bodies(settings.http.max_body_bytes, settings.http.max_held_bytes)
+    release = version("pinion-serve")
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         pins = watch.pins(settings.repo, settings.rollout.watch_interval_seconds)
         following = asyncio.create_task(rollout.follow(pins))
         try:
-            yield
+            async with _grpc_door(settings, grpc.Service(rollout, inference, bodies, release)):
+                yield
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
             await rollout.close()
+            await aside.close()
 
-    predict = Endpoint(inference, metrics, Predict(), settings.http.max_body_bytes)
-    endpoints = {"/predict": predict, "/models/{name}/predict": predict}
-    return application(rollout, endpoints, metrics, lifespan, version("pinion-serve"))
+    predict = Endpoint(inference, metrics, Predict(), bodies)
+    invocations = Endpoint(inference, metrics, Invocations(), bodies)
+    infer = Endpoint(inference, metrics, OpenInference(settings.http.max_body_bytes), bodies)
+    endpoints: dict[str, ASGIApp | scoring.Handler] = {
+        "/predict": predict,
+        "/models/{name}/predict": predict,
+        "/invocations": invocations,
+        "/models/{name}/invocations": invocations,
+        **scoring.handlers(rollout, inference),
+        **open_inference.routes(rollout, inference, infer, release),
+    }
+    return application(rollout, endpoints, metrics, lifespan, release, default_model=settings.rollout.default_model)
+
+
+def _grpc_door(settings: Settings, service: grpc.Service) -> contextlib.AbstractAsyncContextManager[None]:
+    """Open where a port for it is set."""
+    http = settings.http
+    if http.grpc_port is None:
+        return contextlib.nullcontext()
+    return grpc.listening(
+        service, http.host, http.grpc_port, http.max_body_bytes, settings.rollout.drain_timeout_seconds
+    )
 
 
 def make_metrics() -> Metrics:

@@ -5,7 +5,7 @@
     │   ├── MalformedRequest · InvalidInputs · PayloadTooLarge · UnsupportedContent · NotAcceptable
     │   └── ModelNotFound · VersionNotFound · RouteNotFound · MethodNotAllowed
     ├── Unavailable        the caller may try again
-    │   ├── QueueFull · DeadlineExceeded · WorkerDied · NotReady
+    │   ├── QueueFull (BodiesFull) · DeadlineExceeded (ReadTooSlowly) · WorkerDied (AsideDied) · NotReady
     ├── ModelFailed        the model's author must look
     │   └── PredictFailed
     ├── InternalError      we must look
@@ -130,6 +130,13 @@ class QueueFull(Unavailable):
         super().__init__(f"model '{model}' has {limit} rows waiting, as many as its queue holds: try again later")
 
 
+class BodiesFull(QueueFull):
+    """The bodies of other requests take up all the memory that bodies may."""
+
+    def __init__(self, limit: int) -> None:
+        Unavailable.__init__(self, f"the server holds {limit} bytes of requests, as many as it may: try again later")
+
+
 class DeadlineExceeded(Unavailable):
     """The answer did not come in time."""
 
@@ -139,6 +146,18 @@ class DeadlineExceeded(Unavailable):
         super().__init__(f"model '{model}' did not answer within {seconds:g} seconds")
 
 
+class ReadTooSlowly(DeadlineExceeded):
+    """The caller of an answer in chunks did not take them."""
+
+    code = "read_too_slowly"
+
+    def __init__(self, model: str, seconds: float) -> None:
+        told = (
+            f"no chunk of model '{model}' was taken for {seconds:g} seconds, so the stream was ended: read on in time"
+        )
+        Unavailable.__init__(self, told)
+
+
 class WorkerDied(Unavailable):
     """The worker holding the request died, and so did the one that tried it again."""
 
@@ -146,6 +165,13 @@ class WorkerDied(Unavailable):
 
     def __init__(self, model: str, how: str) -> None:
         super().__init__(f"a worker of model '{model}' died while predicting ({how})")
+
+
+class AsideDied(WorkerDied):
+    """The process that read or wrote a large body died with it, and so did the one that tried it again."""
+
+    def __init__(self, how: str) -> None:
+        Unavailable.__init__(self, f"a process died while reading or writing this request's data ({how})")
 
 
 class NotReady(Unavailable):

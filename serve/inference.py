@@ -4,17 +4,35 @@ Transport-neutral: HTTP and gRPC both call it. A request in, a response naming m
 out, or one of `errors`. Nothing unchecked enters a queue.
 """
 
+import asyncio
+import contextlib
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 
+from serve.aside import Aside
+from serve.batch.chunks import Chunks
 from serve.child.wire import Value
-from serve.errors import ModelNotFound, NotReady, PayloadTooLarge, ServeError, VersionNotFound
+from serve.errors import (
+    DeadlineExceeded,
+    InvalidInputs,
+    ModelNotFound,
+    NotAcceptable,
+    NotReady,
+    PayloadTooLarge,
+    ServeError,
+    VersionNotFound,
+)
 from serve.metrics import Metrics
 from serve.rollout import Deployed, Rollout
 from serve.signature.binding import Bound
 from serve.signature.spec import Signature
+
+Written = TypeVar("Written")
+
+_FEWEST_DIGITS = 7
+_NOTHING = Value("json", ())
 
 
 class Reading(Protocol):
@@ -46,7 +64,8 @@ class InferenceRequest:
 class InferenceResponse:
     """The answer, and by whom: `lineage` holds the header lines naming model, digest, revision and run.
 
-    `bound` is the request as it was understood, `signature` that of the model that answered.
+    `bound` is the request as it was understood, `signature` that of the model that answered. Where a large answer
+    is written, the value in `bound` is left out.
     """
 
     model: str
@@ -56,6 +75,20 @@ class InferenceResponse:
     lineage: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class InferenceStream:
+    """An answer in chunks, each an `InferenceResponse` of its own. Who leaves before its end closes `chunks`."""
+
+    model: str
+    chunks: Chunks
+    bound: Bound
+    signature: Signature
+    lineage: Mapping[str, str]
+
+    def response(self, chunk: Value) -> InferenceResponse:
+        return InferenceResponse(self.model, chunk, self.bound, self.signature, self.lineage)
+
+
 class Inference:
     """Answers requests from whatever `rollout` holds live at the moment they come."""
 
@@ -63,33 +96,59 @@ class Inference:
         self,
         rollout: Rollout,
         metrics: Metrics,
+        aside: Aside,
         default_model: str | None,
         max_rows: int,
         timeout_seconds: float,
     ) -> None:
-        self._rollout, self._metrics = rollout, metrics
+        self._rollout, self._metrics, self._aside = rollout, metrics, aside
         self._default_model, self._max_rows, self._timeout = default_model, max_rows, timeout_seconds
 
     async def infer(self, request: InferenceRequest) -> InferenceResponse:
         """The live model's answer, or a `ServeError`."""
-        try:
-            deployed = self.find(request.model, request.version)
-        except ServeError as error:
-            self.refused(error)
-            raise
+        deployed = self._found(request)
         name = deployed.snapshot.name
         outcome = "cancelled"
         try:
-            bound = self._bind(request.reading, deployed)
-            self._metrics.stage_seconds.labels(name, "parse").observe(time.perf_counter() - request.received)
-            value = await deployed.pool.predict(bound, self._timeout)
+            async with self._in_time(name, request.received):
+                bound = await self._bind(request.reading, deployed)
+                self._metrics.stage_seconds.labels(name, "parse").observe(time.perf_counter() - request.received)
+                value = await deployed.pool.predict(bound, self._timeout)
             outcome = "ok"
         except ServeError as error:
             outcome = error.code
             raise
         finally:
-            self._metrics.requests.labels(name, deployed.revision, outcome).inc()
+            self._count(deployed, outcome)
         return InferenceResponse(name, value, bound, deployed.snapshot.signature, deployed.lineage)
+
+    async def stream(self, request: InferenceRequest) -> InferenceStream:
+        """The live model's answer in chunks, as soon as there is one, or a `ServeError`; counted once, at its end."""
+        deployed = self._found(request)
+        name = deployed.snapshot.name
+        try:
+            if not deployed.pool.streams:
+                raise NotAcceptable(f"model '{name}' has no predict_stream, so it can't stream: ask for another form")
+            async with self._in_time(name, request.received):
+                bound = _single(await self._bind(request.reading, deployed))
+                self._metrics.stage_seconds.labels(name, "parse").observe(time.perf_counter() - request.received)
+                chunks = await deployed.pool.stream(bound, self._timeout)
+        except BaseException as error:
+            self._count(deployed, error.code if isinstance(error, ServeError) else "cancelled")
+            raise
+        chunks.over.add_done_callback(lambda over: self._count(deployed, over.result()))
+        return InferenceStream(name, chunks, bound, deployed.snapshot.signature, deployed.lineage)
+
+    async def written(
+        self, request: InferenceRequest, response: InferenceResponse, write: Callable[[InferenceResponse], Written]
+    ) -> Written:
+        """`write(response)`; made aside where the answer is large, `write` must be picklable."""
+        size = sum(memoryview(part.data).nbytes for part in response.value.parts)
+        if not self._aside.takes(size):
+            return write(response)
+        told = replace(response, bound=replace(response.bound, value=_NOTHING))  # large too, and not asked for
+        async with self._in_time(response.model, request.received):
+            return await self._aside.run(size, write, told)
 
     def refused(self, error: ServeError) -> None:
         """Count a request that was refused before any model was asked."""
@@ -104,12 +163,44 @@ class Inference:
         if wanted is None or wanted not in models:
             raise ModelNotFound(wanted, tuple(models))
         deployed = models[wanted]
-        if version is not None and version not in deployed.versions:
+        if version is not None and not _is_version(version, deployed):
             raise VersionNotFound(wanted, version, deployed.versions)
         return deployed
 
-    def _bind(self, reading: Reading, deployed: Deployed) -> Bound:
-        bound = reading.bind(deployed.snapshot.signature)
+    def _found(self, request: InferenceRequest) -> Deployed:
+        try:
+            return self.find(request.model, request.version)
+        except ServeError as error:
+            self.refused(error)
+            raise
+
+    def _count(self, deployed: Deployed, outcome: str) -> None:
+        self._metrics.requests.labels(deployed.snapshot.name, deployed.revision, outcome).inc()
+
+    async def _bind(self, reading: Reading, deployed: Deployed) -> Bound:
+        bound = await self._aside.run(reading.size, reading.bind, deployed.snapshot.signature)
         if bound.rows > self._max_rows:
             raise PayloadTooLarge(f"the request has {bound.rows} rows; at most {self._max_rows} are taken at once")
         return bound
+
+    @contextlib.asynccontextmanager
+    async def _in_time(self, name: str, received: float) -> AsyncIterator[None]:
+        """`DeadlineExceeded` in the block as soon as the request has taken as long as it may."""
+        try:
+            async with asyncio.timeout(received + self._timeout - time.perf_counter()):
+                yield
+        except TimeoutError:
+            raise DeadlineExceeded(name, self._timeout) from None
+
+
+def _is_version(version: str, deployed: Deployed) -> bool:
+    """Whether it is the beginning of the model's digest or revision, of as many digits as git shows at least."""
+    digits = version.removeprefix("sha256:")
+    return len(digits) >= _FEWEST_DIGITS and any(name.startswith(digits) for name in deployed.versions)
+
+
+def _single(bound: Bound) -> Bound:
+    """The same, or `InvalidInputs`: MLflow's `predict_stream` answers one row, and would say so only in the worker."""
+    if bound.value.kind in ("array", "frame") and bound.rows != 1:
+        raise InvalidInputs(f"a streamed answer is to one row; the request has {bound.rows}")
+    return bound

@@ -23,11 +23,12 @@ class Metrics:
         )
         self.stage_seconds = Histogram(
             "pinion_stage_seconds",
-            "Seconds a request spent in each stage: parse, queue, predict, encode.",
+            "Seconds a request spent in each stage: parse, queue, predict or first_chunk, encode.",
             ["model", "stage"],
             buckets=_SECONDS,
             registry=registry,
         )
+        self.chunks = Counter("pinion_chunks", "Chunks of streamed answers.", ["model"], registry=registry)
         self.batch_rows = Histogram(
             "pinion_batch_rows",
             "Rows in each batch given to a worker.",

@@ -24,8 +24,14 @@ class HttpSettings(_Group):
     """Address to listen on; 0.0.0.0 for all, behind a network you trust."""
     port: int = Field(default=8000, ge=0, le=65535)
     """Port to listen on; 0 takes a free one, and the log says which."""
-    max_body_bytes: PositiveInt = 8 * 2**20
+    grpc_port: int | None = Field(default=None, ge=0, le=65535)
+    """Port for the Open Inference Protocol over gRPC, off where none is named; 0 takes a free one, as above."""
+    max_body_bytes: PositiveInt = 32 * 2**20
     """Largest request body."""
+    max_held_bytes: PositiveInt = 256 * 2**20
+    """Most bytes of all bodies held at once; more are refused with 429. Holding them takes several times as much."""
+    aside_processes: PositiveInt = 2
+    """Processes that read and write large bodies, so that no other request waits; started when first needed."""
     max_rows: PositiveInt = 10_000
     """Most rows in one request."""
     request_timeout_seconds: PositiveFloat = 30.0

@@ -120,7 +120,8 @@ def _case(recorded: Mapping[str, Any]) -> Mapping[str, Any]:
 def signature(model: Path) -> Signature:
     """The signature recorded in the MLflow model folder."""
     try:
-        return parse(mlmodel(model).get("signature"))
+        recorded = mlmodel(model)
+        return parse(recorded.get("signature"), type_hint=bool(recorded.get("is_signature_from_type_hint")))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SnapshotUnreadable(f"{model.parent.name}/MLmodel: its signature is unreadable ({error})") from error
 

@@ -1,1 +1,1 @@
-"""Requests waiting for a worker, and how many of them make a batch."""
+"""Requests waiting for a worker, how many of them make a batch, and answers that come in chunks."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from serve.batch.chunks import Chunks
 from serve.batch.policy import Policy
 from serve.child.wire import Value
 from serve.errors import DeadlineExceeded, QueueFull, ServeError
@@ -29,12 +30,17 @@ class Entry:
     group: Hashable
     deadline: float
     arrived: float
-    reply: asyncio.Future[Value]
+    reply: asyncio.Future[Any]
     rows: int = field(init=False)
     attempts: int = 0
 
     def __post_init__(self) -> None:
         self.rows = self.value.rows
+
+    @property
+    def patience(self) -> float:
+        """How many seconds an answer may take; where it comes in chunks, each of them."""
+        return self.deadline - self.arrived
 
     def resolve(self, value: Value) -> None:
         if not self.reply.done():
@@ -43,6 +49,29 @@ class Entry:
     def refuse(self, error: ServeError) -> None:
         if not self.reply.done():
             self.reply.set_exception(error)
+
+
+@dataclass(slots=True, eq=False)
+class StreamEntry(Entry):
+    """A request to be answered in chunks. Its reply is `chunks`, as soon as there is a first one, or the end."""
+
+    chunks: Chunks = field(default_factory=Chunks)
+
+    def bring(self, chunk: Value) -> None:
+        self.chunks.bring(chunk)
+        self._answer()
+
+    def end(self) -> None:
+        self.chunks.end()
+        self._answer()
+
+    def refuse(self, error: ServeError) -> None:
+        Entry.refuse(self, error)  # a class with slots has no super() of its own
+        self.chunks.end(error)
+
+    def _answer(self) -> None:
+        if not self.reply.done():
+            self.reply.set_result(self.chunks)
 
 
 class Batcher:
@@ -105,5 +134,5 @@ class Batcher:
     def _still_wanted(self, entry: Entry) -> bool:
         """False, and dropped or refused, where the caller left or the deadline passed."""
         if entry.deadline <= self._clock():
-            entry.refuse(DeadlineExceeded(self.name, entry.deadline - entry.arrived))
+            entry.refuse(DeadlineExceeded(self.name, entry.patience))
         return not entry.reply.done()

@@ -13,9 +13,12 @@ import signal
 import socket
 import sys
 import traceback
+from typing import Generator
+
+import mlflow.pyfunc
 
 import wire
-from model import Model, versions
+from model import Model, Streamed, versions
 
 PR_SET_PDEATHSIG = 1
 
@@ -37,6 +40,8 @@ def main() -> int:
                     return 1
             elif isinstance(message, wire.Predict):
                 send(connection, model.predict(message.values, message.params))
+            elif isinstance(message, wire.Stream):
+                stream(connection, model.stream(message.value, message.params))
             elif isinstance(message, wire.Ping):
                 send(connection, wire.Pong())
 
@@ -57,20 +62,28 @@ def leave_with_parent() -> None:
 def step_aside() -> None:
     """Give up our modules' names and folder: the model's own code may have a `model.py` too."""
     sys.path[:] = [entry for entry in sys.path if entry != os.path.dirname(os.path.abspath(__file__))]
-    for name in ("model", "outputs", "wire"):
+    for name in ("faults", "inputs", "model", "outputs", "plain", "wire"):
         sys.modules.pop(name, None)
 
 
 def load(connection: socket.socket, folder: str) -> Model | None:
     """The loaded model, after saying so; None after saying why not."""
     try:
-        model = Model(folder)
+        model = Model(mlflow.pyfunc.load_model(folder))
     except BaseException as error:
         fault = wire.Fault("worker", type(error).__name__, str(error), traceback.format_exc())
         send(connection, wire.Failed(fault))
         return None
-    send(connection, wire.Ready(versions()))
+    send(connection, wire.Ready({**versions(), "streams": model.streams}))
     return model
+
+
+def stream(connection: socket.socket, replies: Generator[Streamed, bool, None]) -> None:
+    """Send a chunk for each that is asked for, until the last word of the stream."""
+    send(connection, reply := next(replies))
+    while isinstance(reply, wire.Chunk):
+        reply = replies.send(isinstance(receive(connection), wire.Next))
+        send(connection, reply)
 
 
 def receive(connection: socket.socket) -> wire.Message | None:

@@ -2,29 +2,30 @@
 
 The entries of a batch share columns, dtypes and params; they are joined by rows, predicted at once, and the
 result is split again. Where joining fails, or the result has not one row for each row asked, every entry is
-predicted alone, so no neighbour can spoil or take another's answer. Nothing a model raises leaves this file.
+predicted alone, so no neighbour can spoil or take another's answer. An answer in chunks is one entry's alone.
+Nothing a model raises leaves this file.
 """
 
 from __future__ import annotations
 
-import json
+import contextlib
 import sys
 import time
-import traceback
-from typing import Any, Union
+from typing import Any, Generator, Union
 
-import mlflow.pyfunc
+import mlflow
 import numpy as np
-import pandas as pd
-from mlflow.exceptions import MlflowException
 
 import outputs
 import wire
+from faults import fault
+from inputs import given
 
-# How MLflow's own checks of a signature begin; any other exception is the model's.
-_ENFORCEMENT = ("Failed to enforce schema", "Invalid input. Data is not compatible with model signature")
+# Where MLflow's wrappers keep the object of a class that the model's author wrote.
+_WRITTEN = ("python_model", "chat_model", "chat_agent", "responses_agent")
 
 Answer = Union[wire.Value, wire.Fault]
+Streamed = Union[wire.Chunk, wire.Done, wire.Failed]
 
 
 def versions() -> dict[str, str]:
@@ -33,10 +34,10 @@ def versions() -> dict[str, str]:
 
 
 class Model:
-    """An MLflow model loaded from `folder`."""
+    """An MLflow model, loaded with `mlflow.pyfunc.load_model`."""
 
-    def __init__(self, folder: str) -> None:
-        self._pyfunc = mlflow.pyfunc.load_model(folder)
+    def __init__(self, pyfunc: Any) -> None:
+        self._pyfunc = pyfunc
 
     def predict(self, values: tuple[wire.Value, ...], params: dict[str, Any]) -> wire.Answers:
         """One answer for each of `values`, in order, and the seconds the model took."""
@@ -46,10 +47,36 @@ class Model:
             answers = tuple(self._alone(value, params) for value in values)
         return wire.Answers(answers, time.perf_counter() - began)
 
+    @property
+    def streams(self) -> bool:
+        """Whether the model has a `predict_stream`, other than those of MLflow's base classes, which only raise."""
+        if getattr(self._pyfunc, "_predict_stream_fn", None) is None:
+            return False
+        written = [getattr(self._pyfunc._model_impl, name, None) for name in _WRITTEN]
+        own = [getattr(getattr(one, "predict_stream", None), "__module__", "") for one in written]
+        return "mlflow.pyfunc.model" not in own
+
+    def stream(self, value: wire.Value, params: dict[str, Any]) -> Generator[Streamed, bool, None]:
+        """A chunk as often as True is sent for another; then done or failed, the model's generator closed before."""
+        try:
+            with contextlib.closing(self._chunks(value, params)) as chunks:
+                for chunk in chunks:
+                    wanted = yield wire.Chunk(outputs.to_value(chunk))
+                    if not wanted:
+                        break
+        except (Exception, SystemExit) as error:
+            yield wire.Failed(fault(error))
+        else:
+            yield wire.Done()
+
+    def _chunks(self, value: wire.Value, params: dict[str, Any]) -> Generator[Any, None, None]:
+        data = given((value,), self._pyfunc.metadata)
+        yield from self._pyfunc.predict_stream(data, params=params) if params else self._pyfunc.predict_stream(data)
+
     def _together(self, values: tuple[wire.Value, ...], params: dict[str, Any]) -> tuple[Answer, ...] | None:
         """The batch's answers, or None where it must be predicted one by one."""
         try:
-            result = self._call(joined(values), params)
+            result = self._call(values, params)
             pieces = outputs.split(result, [value.rows for value in values])
             return tuple(outputs.to_value(piece) for piece in pieces) if pieces is not None else None
         except (Exception, SystemExit):
@@ -57,46 +84,10 @@ class Model:
 
     def _alone(self, value: wire.Value, params: dict[str, Any]) -> Answer:
         try:
-            return outputs.to_value(self._call(joined((value,)), params))
+            return outputs.to_value(self._call((value,), params))
         except (Exception, SystemExit) as error:
             return fault(error)
 
-    def _call(self, data: Any, params: dict[str, Any]) -> Any:
+    def _call(self, values: tuple[wire.Value, ...], params: dict[str, Any]) -> Any:
+        data = given(values, self._pyfunc.metadata)
         return self._pyfunc.predict(data, params=params) if params else self._pyfunc.predict(data)
-
-
-def fault(error: BaseException) -> wire.Fault:
-    """The error as text: the caller's where MLflow refused the input, else the model's."""
-    message = str(error)
-    refused = isinstance(error, MlflowException) and message.startswith(_ENFORCEMENT)
-    return wire.Fault("caller" if refused else "model", type(error).__name__, message, traceback.format_exc())
-
-
-def joined(values: tuple[wire.Value, ...]) -> Any:
-    """The array, dict of arrays, frame or plain value that the model is given for these entries."""
-    first = values[0]
-    if first.kind == "json":
-        if len(values) > 1:
-            raise ValueError("values of any JSON can't be joined")
-        return json.loads(bytes(first.parts[0].data))
-    pieces = [_stack([value.parts[at] for value in values]) for at in range(len(first.parts))]
-    if first.kind == "array":
-        return pieces[0]
-    names = [part.name for part in first.parts]
-    if first.kind == "arrays":
-        return dict(zip(names, pieces))
-    if all(name is None for name in names):
-        return pd.DataFrame(dict(enumerate(pieces)))
-    return pd.DataFrame(dict(zip(names, pieces)))
-
-
-def _stack(parts: list[wire.Part]) -> np.ndarray:
-    """The parts' rows one after another; always aligned and writable."""
-    arrays = [_array(part) for part in parts]
-    return np.require(arrays[0], requirements="A") if len(arrays) == 1 else np.concatenate(arrays)
-
-
-def _array(part: wire.Part) -> np.ndarray:
-    if part.dtype in (wire.JSON, wire.BASE64):
-        return outputs.objects(json.loads(bytes(part.data)), part.dtype == wire.BASE64).reshape(part.shape)
-    return np.frombuffer(part.data, dtype=part.dtype).reshape(part.shape)

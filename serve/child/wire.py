@@ -7,7 +7,11 @@ Both ends import this file: the server as `serve.child.wire`, the child as its s
 all integers little-endian. The header is one message; wherever it says `{"bytes": n}` the next n bytes of the
 body are meant, in order. Numbers travel as raw little-endian row-major buffers; everything else as JSON.
 
-    server → child   load · predict · ping          child → server   ready · failed · answers · pong
+    server → child   load · predict · stream · next · stop · ping
+    child → server   ready · failed · answers · chunk · done · pong
+
+Each message of the server's gets one of the child's before the next is sent. A stream is asked for chunk by chunk:
+`stream` and each `next` get a chunk, done or failed; `stop`, in place of `next`, gets done or failed.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from __future__ import annotations
 import json
 import struct
 from dataclasses import dataclass, field
-from typing import Any, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 MAGIC = b"PNN1"
 PREFIX = struct.Struct("<4sIQ")
@@ -24,6 +28,7 @@ MAX_BODY_BYTES = 2**31
 
 JSON = "json"  # dtype of a part whose data is a UTF-8 JSON list (one element an item) or any JSON value
 BASE64 = "base64"  # the same, each element a base64 string standing for bytes
+BYTES = "bytes"  # dtype of a part whose data is a whole document in another format
 
 Buffer = Union[bytes, bytearray, memoryview]
 
@@ -50,8 +55,8 @@ class Part:
 class Value:
     """What goes into a model, or comes out of it.
 
-    `kind` is "array" (one unnamed part), "arrays" (named parts), "frame" (columns, in order) or "json" (one
-    JSON part of any shape).
+    `kind` is "array" (one unnamed part), "arrays" (named parts), "frame" (columns, in order), "json" (one JSON
+    part of any shape) or "request" (one part named for its form, which MLflow in the model's process reads).
     """
 
     kind: str
@@ -92,7 +97,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Failed:
-    """The model could not be loaded."""
+    """The model could not be loaded, or its stream ended in an error."""
 
     fault: Fault
 
@@ -114,6 +119,36 @@ class Answers:
 
 
 @dataclass(frozen=True)
+class Stream:
+    """Begin to answer one value in chunks."""
+
+    value: Value
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Next:
+    """Go on with the stream."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Nobody wants the rest of the stream: close it."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """The next of what a stream answers."""
+
+    value: Value
+
+
+@dataclass(frozen=True)
+class Done:
+    """The stream has ended, by itself or because it was told to stop."""
+
+
+@dataclass(frozen=True)
 class Ping:
     """Are you there?"""
 
@@ -123,7 +158,10 @@ class Pong:
     """Yes."""
 
 
-Message = Union[Load, Ready, Failed, Predict, Answers, Ping, Pong]
+Message = Union[Load, Ready, Failed, Predict, Answers, Stream, Next, Stop, Chunk, Done, Ping, Pong]
+
+# Messages that are no more than their name.
+_BARE: dict[str, Callable[[], Message]] = {"next": Next, "stop": Stop, "done": Done, "ping": Ping, "pong": Pong}
 
 
 def encode(message: Message) -> list[Buffer]:
@@ -189,7 +227,11 @@ def _to_header(message: Message, buffers: list[Buffer]) -> dict[str, Any]:
             "answers": [_answer_out(answer, buffers) for answer in message.answers],
             "seconds": message.seconds,
         }
-    return {"message": "ping" if isinstance(message, Ping) else "pong"}
+    if isinstance(message, Stream):
+        return {"message": "stream", "value": _value_out(message.value, buffers), "params": message.params}
+    if isinstance(message, Chunk):
+        return {"message": "chunk", "value": _value_out(message.value, buffers)}
+    return {"message": type(message).__name__.lower()}
 
 
 def _from_header(plain: dict[str, Any], cursor: _Cursor) -> Message:
@@ -206,10 +248,12 @@ def _from_header(plain: dict[str, Any], cursor: _Cursor) -> Message:
     elif what == "answers":
         answers = tuple(_answer_in(answer, cursor) for answer in plain["answers"])
         message = Answers(answers, float(plain["seconds"]))
-    elif what == "ping":
-        message = Ping()
-    elif what == "pong":
-        message = Pong()
+    elif what == "stream":
+        message = Stream(_value_in(plain["value"], cursor), plain["params"])
+    elif what == "chunk":
+        message = Chunk(_value_in(plain["value"], cursor))
+    elif what in _BARE:
+        message = _BARE[what]()
     else:
         raise WireError(f"unknown message {what!r}")
     cursor.end()

@@ -5,7 +5,7 @@ from typing import Any
 
 from serve.artifact.pin import Pin
 from serve.rollout import Deployed, Rollout
-from serve.signature.spec import Column, Param, Signature, TensorSpec
+from serve.signature.spec import Column, Param, Signature, TensorSpec, words
 
 
 def models(rollout: Rollout) -> dict[str, Any]:
@@ -65,9 +65,9 @@ def signature(one: Signature) -> dict[str, Any]:
 
 def _field(field: Column | TensorSpec) -> Mapping[str, Any]:
     if isinstance(field, Column):
-        return {"name": field.name, "type": field.type, "required": field.required}
+        return {"name": field.name, "type": words(field.type), "required": field.required}
     return {"name": field.name, "type": "tensor", "dtype": field.dtype, "shape": field.shape}
 
 
 def _param(param: Param) -> Mapping[str, Any]:
-    return {"name": param.name, "type": param.type, "default": param.default, "shape": param.shape}
+    return {"name": param.name, "type": words(param.type), "default": param.default, "shape": param.shape}

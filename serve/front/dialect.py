@@ -42,7 +42,7 @@ class Dialect(Protocol):
         """The request in a call, or `MalformedRequest` or `UnsupportedContent`."""
 
     def encode(self, call: Call, response: InferenceResponse) -> Answer:
-        """The answer to a call."""
+        """The answer to a call, whose body is no more; it may be made in another process."""
 
     def refuse(self, error: ServeError) -> Answer:
         """The answer in place of a prediction, in this dialect's own shape."""

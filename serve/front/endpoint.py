@@ -5,82 +5,97 @@ its request. One instance serves every request of its dialect; it holds no state
 """
 
 import asyncio
+import functools
 import time
 from collections.abc import Awaitable
+from dataclasses import replace
 
 import structlog
 from starlette.types import Message, Receive, Scope, Send
 
-from serve.errors import InternalError, MethodNotAllowed, PayloadTooLarge, ServeError
+from serve.child.wire import Value
+from serve.errors import InternalError, MethodNotAllowed, ServeError
+from serve.front import formats, streaming
+from serve.front.bodies import Bodies, Body, ClientGone
 from serve.front.dialect import Answer, Call, Dialect
-from serve.inference import Inference, InferenceResponse
+from serve.front.streaming import StreamAnswer
+from serve.inference import Inference, InferenceRequest
 from serve.metrics import Metrics
 
 log = structlog.get_logger()
 
 
-class ClientGone(Exception):
-    """The caller closed the connection before it had its answer."""
-
-
 class Endpoint:
-    """The endpoint. `max_body_bytes` bounds a body as it is read, whatever its headers say."""
+    """The endpoint of one dialect; `bodies` bounds what is read, and is shared with the others."""
 
-    def __init__(self, inference: Inference, metrics: Metrics, dialect: Dialect, max_body_bytes: int) -> None:
-        self._inference, self._metrics, self._dialect = inference, metrics, dialect
-        self._max_body_bytes = max_body_bytes
+    def __init__(self, inference: Inference, metrics: Metrics, dialect: Dialect, bodies: Bodies) -> None:
+        self._inference, self._metrics, self._dialect, self._bodies = inference, metrics, dialect, bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = self._bodies.expect()
+        try:
+            answer = await self._answer_or_refuse(scope, receive, body)
+            if isinstance(answer, StreamAnswer):
+                await answer.send(send, receive)
+            else:
+                await respond(send, answer)
+        except ClientGone:
+            return
+        finally:
+            body.release()
+
+    async def _answer_or_refuse(self, scope: Scope, receive: Receive, body: Body) -> Answer | StreamAnswer:
         try:
             if scope["method"] != "POST":
                 raise MethodNotAllowed(f"{scope['path']} takes POST, not {scope['method']}")
-            answer = await self._answer(scope, receive)
+            return await self._answer(scope, receive, body)
         except ServeError as error:
-            answer = self._dialect.refuse(error)
+            return self._dialect.refuse(error)
         except ClientGone:
-            return
+            raise
         except Exception:  # a fault of ours: the log has it, the caller gets a sentence
             log.exception("request failed unexpectedly")
-            answer = self._dialect.refuse(InternalError("the server failed on this request; its log has the details"))
-        await respond(send, answer)
+            return self._dialect.refuse(InternalError("the server failed on this request; its log has the details"))
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+    async def _answer(self, scope: Scope, receive: Receive, body: Body) -> Answer | StreamAnswer:
         try:
-            call = await self._call(scope, receive)
+            call = await _call(scope, receive, body)
             request = self._dialect.decode(call)
         except ServeError as error:
             self._inference.refused(error)
             raise
-        response = await _while_connected(self._inference.infer(request), receive)
+        call = replace(call, body=b"")
+        chunks = streaming.asked(call.headers.get("accept", ""))
+        return await _while_connected(
+            self._ask(call, request) if chunks is None else self._stream(call, request, chunks), receive
+        )
+
+    async def _ask(self, call: Call, request: InferenceRequest) -> Answer:
+        response = await self._inference.infer(request)
         began = time.perf_counter()
-        answer = self._dialect.encode(call, response)
+        answer = await self._inference.written(request, response, functools.partial(self._dialect.encode, call))
         self._metrics.stage_seconds.labels(response.model, "encode").observe(time.perf_counter() - began)
         return answer
 
-    async def _call(self, scope: Scope, receive: Receive) -> Call:
-        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
-        arguments = scope.get("path_params", {})
-        body = await self._body(receive)
-        return Call(scope["path"], headers, arguments, body, time.perf_counter())
+    async def _stream(self, call: Call, request: InferenceRequest, content_type: str) -> StreamAnswer:
+        stream = await self._inference.stream(request)
+        headers = {**call.headers, "accept": formats.JSON}  # in which each chunk is written as if it were all
+        encode = functools.partial(self._dialect.encode, replace(call, headers=headers))
 
-    async def _body(self, receive: Receive) -> bytes:
-        """The whole body, or `PayloadTooLarge` as soon as it is over the limit."""
-        parts: list[bytes] = []
-        size = 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ClientGone
-            part = message.get("body", b"")
-            size += len(part)
-            if size > self._max_body_bytes:
-                raise PayloadTooLarge(f"the body is over the limit of {self._max_body_bytes} bytes")
-            parts.append(part)
-            if not message.get("more_body"):
-                return parts[0] if len(parts) == 1 else b"".join(parts)
+        async def write(chunk: Value) -> bytes:
+            now = replace(request, received=time.perf_counter())
+            return (await self._inference.written(now, stream.response(chunk), encode)).body
+
+        return StreamAnswer(content_type, stream, write, lambda error: self._dialect.refuse(error).body)
 
 
-async def _while_connected(work: Awaitable[InferenceResponse], receive: Receive) -> InferenceResponse:
+async def _call(scope: Scope, receive: Receive, body: Body) -> Call:
+    headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+    whole = await body.read(receive)
+    return Call(scope["path"], headers, scope.get("path_params", {}), whole, time.perf_counter())
+
+
+async def _while_connected(work: Awaitable[Answer | StreamAnswer], receive: Receive) -> Answer | StreamAnswer:
     """The result of `work`, which is cancelled when the caller leaves."""
     task = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(receive())

@@ -8,7 +8,6 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -18,47 +17,53 @@ from starlette.types import ASGIApp
 
 from serve.errors import MethodNotAllowed, RouteNotFound
 from serve.front import describe
-from serve.front.openapi import predict_paths
+from serve.front.openapi import document
+from serve.front.scoring import Handler
 from serve.front.status import PROBLEM_TYPE, problem, status
 from serve.metrics import Metrics
 from serve.rollout import Rollout
+
+_DOCS = {"tryItOutEnabled": True, "displayRequestDuration": True, "defaultModelsExpandDepth": 0}
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
 def application(
-    rollout: Rollout, endpoints: Mapping[str, ASGIApp], metrics: Metrics, lifespan: Lifespan, version: str
+    rollout: Rollout,
+    endpoints: Mapping[str, ASGIApp | Handler],
+    metrics: Metrics,
+    lifespan: Lifespan,
+    version: str,
+    default_model: str | None = None,
 ) -> FastAPI:
-    """The whole HTTP surface of the server; `endpoints` are those that predict, by path."""
-    app = FastAPIOffline(
-        title="Pinion", version=version, description="MLflow models, released by git.", lifespan=lifespan
-    )
+    """The whole HTTP surface of the server; `endpoints` are those kept clear of FastAPI, by path."""
+    app = FastAPIOffline(title="Pinion", version=version, lifespan=lifespan, swagger_ui_parameters=_DOCS)
     app.router.routes.extend(Route(path, endpoint) for path, endpoint in endpoints.items())
     _control_routes(app, rollout, metrics)
     app.add_exception_handler(HTTPException, _problem)
-    app.openapi = lambda: _openapi(app, rollout)  # type: ignore[method-assign]  # FastAPI's documented way
+    app.openapi = lambda: _openapi(app, rollout, default_model)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 
 
 def _control_routes(app: FastAPI, rollout: Rollout, metrics: Metrics) -> None:
-    @app.get("/", include_in_schema=False)
+    @app.get("/")
     async def root() -> Response:
         return RedirectResponse("/docs")
 
-    @app.get("/models", summary="What is live and what git desires")
+    @app.get("/models")
     async def models() -> dict[str, Any]:
         return describe.models(rollout)
 
-    @app.get("/health/live", summary="The server runs")
+    @app.get("/health/live")
     async def live() -> dict[str, bool]:
         return {"live": True}
 
-    @app.get("/health/ready", summary="Every live model can answer", responses={503: {}})
+    @app.get("/health/ready")
     async def ready() -> JSONResponse:
         body = describe.readiness(rollout)
         return JSONResponse(body, 200 if body["ready"] else 503)
 
-    @app.get("/metrics", summary="Prometheus metrics", response_class=Response)
+    @app.get("/metrics")
     async def prometheus() -> Response:
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
@@ -71,7 +76,6 @@ async def _problem(request: Request, error: Exception) -> Response:
     return Response(problem(refusal), status(refusal), error.headers, PROBLEM_TYPE)
 
 
-def _openapi(app: FastAPI, rollout: Rollout) -> dict[str, Any]:
-    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-    document["paths"] = {**predict_paths(rollout.models), **document["paths"]}
-    return document
+def _openapi(app: FastAPI, rollout: Rollout, default_model: str | None) -> dict[str, Any]:
+    mounted = [route.path for route in app.routes if isinstance(route, Route)]
+    return document(rollout.models, default_model, mounted, app.version)

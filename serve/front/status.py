@@ -1,5 +1,6 @@
 """Error class → HTTP status: the one table, and the problem details (RFC 9457) that go with it."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -43,7 +44,24 @@ STATUS: dict[type[ServeError], int] = {
     DeadlineExceeded: 504,
 }
 
+# gRPC's name of each status above, for the same errors there.
+RPC_STATUS: Mapping[int, str] = {
+    400: "INVALID_ARGUMENT",
+    404: "NOT_FOUND",
+    405: "UNIMPLEMENTED",
+    406: "INVALID_ARGUMENT",
+    413: "RESOURCE_EXHAUSTED",
+    415: "INVALID_ARGUMENT",
+    422: "INVALID_ARGUMENT",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+
 RETRY_AFTER_SECONDS = {429: "1", 503: "1"}
+
+_MOST_TEXT = 1000  # what fits among a gRPC answer's headers
 
 _TITLES = {
     400: "Bad Request",
@@ -72,6 +90,17 @@ def problem(error: ServeError) -> bytes:
     if isinstance(error, InvalidInputs):
         body["errors"] = [{"place": text(flaw.place), "detail": text(flaw.detail)} for flaw in error.flaws]
     return orjson.dumps(body)
+
+
+def in_one(error: ServeError) -> str:
+    """All that an error has to say in one text, for protocols that know no more; its flaws up to a bound."""
+    told = "; ".join(flaw.detail for flaw in error.flaws) if isinstance(error, InvalidInputs) else error.message
+    return text(told[:_MOST_TEXT])
+
+
+def retry_after(code: int) -> Sequence[tuple[str, str]]:
+    """The header that tells when to try again, for the statuses that say so."""
+    return (("retry-after", RETRY_AFTER_SECONDS[code]),) if code in RETRY_AFTER_SECONDS else ()
 
 
 def text(told: str) -> str:

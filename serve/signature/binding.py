@@ -1,36 +1,36 @@
 """A payload and a signature → the `Value` a worker takes and the params it is called with. Pure.
 
-Numbers become buffers of the signature's own dtype here, once; a request that does not fit is refused here,
-before any queue, in one sentence that names the place and never repeats the data.
+Read strictly (`bind`), what does not fit is refused here, before any queue, with its place and without its data.
+Read as MLflow's scoring server would (`bind_as_mlflow`), there are three ways: what both read alike is bound here
+too; what no MLflow would take is refused here; what MLflow may bend until it fits goes to the model's own MLflow,
+as it came, and its verdict stands. What has no signature goes there in any case.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from serve.child.wire import Value
-from serve.errors import InvalidInputs
-from serve.signature import frames, tensors
-from serve.signature.payload import Payload, json_word
-from serve.signature.spec import Param, Signature
+import numpy as np
+import orjson
 
-_PARAM_CASTS: Mapping[str, tuple[tuple[type, ...], type]] = {
-    "integer": ((int,), int),
-    "long": ((int,), int),
-    "float": ((int, float), float),
-    "double": ((int, float), float),
-    "string": ((str,), str),
-    "boolean": ((bool,), bool),
-    "datetime": ((str,), str),
-}
+from serve.child.wire import BYTES, JSON, Part, Value
+from serve.errors import InvalidInputs
+from serve.signature import arrays, frames, params, tensors
+from serve.signature.flaws import Hopeless
+from serve.signature.payload import UNIFIED, Payload
+from serve.signature.spec import Signature
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A request ready for a worker. Only requests of equal `group` may share a batch."""
+    """A request ready for a worker. Only requests of equal `group` may share a batch.
+
+    `unwrapped`: the answer is wanted without `predictions` around it, as chat and completion clients expect.
+    """
 
     value: Value
     params: Mapping[str, Any]
+    unwrapped: bool = False
 
     @property
     def rows(self) -> int:
@@ -42,48 +42,108 @@ class Bound:
 
         A value whose parts are not all of the same number of rows can't be joined; its group is its own.
         """
-        parts = tuple((part.name, part.dtype, part.shape[1:]) for part in self.value.parts)
+        parts = tuple((part.name, part.dtype, part.shape[1:], _has_null(part)) for part in self.value.parts)
         lengths = {part.shape[:1] for part in self.value.parts}
-        alone = id(self.value) if len(lengths) != 1 or () in lengths else None
-        return (self.value.kind, parts, repr(sorted(self.params.items())), alone)
+        joins = self.value.kind in ("array", "arrays", "frame") and len(lengths) == 1 and () not in lengths
+        return (self.value.kind, parts, repr(sorted(self.params.items())), None if joins else id(self.value))
+
+
+def _has_null(part: Part) -> bool:
+    """Whether a column of JSON may hold nulls: pandas makes other dtypes of such columns."""
+    return part.dtype == JSON and b"null" in bytes(part.data)
 
 
 def bind(payload: Payload, signature: Signature) -> Bound:
-    """The payload as the model takes it, or `InvalidInputs`."""
-    params = bind_params(payload.params, signature.params)
-    if payload.form.startswith("dataframe") or signature.columns:
-        value = frames.bind(payload, signature)
-    else:
-        value = tensors.bind(payload, signature.tensors)
+    """The payload, read strictly; `InvalidInputs` where it does not fit."""
+    if payload.form == UNIFIED:
+        return _unified(payload, signature)
+    bound_params = params.bind(payload.params, signature.params)
+    if not signature.checked_here:
+        return Bound(_unchecked(payload, signature), bound_params)
+    value, _ = _checked(payload, signature)
     if value.rows == 0:
-        raise InvalidInputs(f"{payload.form} holds no rows")
-    return Bound(value, params)
+        raise InvalidInputs(f"{payload.form} holds no rows", payload.form)
+    return Bound(value, bound_params)
 
 
-def bind_params(given: Mapping[str, Any], declared: Sequence[Param]) -> dict[str, Any]:
-    """Every declared param with its given or default value; an unknown one is refused."""
-    names = [param.name for param in declared]
-    unknown = [name for name in given if name not in names]
-    if unknown:
-        takes = f"it takes {', '.join(names)}" if names else "it takes none"
-        raise InvalidInputs(f"the model has no param '{unknown[0]}'; {takes}")
-    return {param.name: _param(param, given[param.name]) for param in declared if param.name in given} | {
-        param.name: param.default for param in declared if param.name not in given
-    }
+def bind_as_mlflow(payload: Payload, signature: Signature) -> Bound:
+    """The payload as MLflow's scoring server would read it; `InvalidInputs` where it surely would refuse it."""
+    if payload.form == UNIFIED:
+        return _unified(payload, signature)
+    bound_params = params.bind(payload.params, signature.params, strict=False)
+    if not signature.checked_here:
+        return Bound(_unchecked(payload, signature), bound_params)
+    try:
+        value, alike = _checked(payload, signature)
+    except Hopeless:
+        if not _reshaped(payload, signature):
+            raise
+        alike = False
+    except InvalidInputs:
+        alike = False
+    return Bound(value if alike and value.rows else _as_it_came(payload), bound_params)
 
 
-def _param(param: Param, value: Any) -> Any:
-    if param.shape is None:
-        return _scalar(param, value, f"params.{param.name}")
-    if not isinstance(value, list):
-        raise InvalidInputs(f"params.{param.name} must be a list, not {json_word(value)}")
-    return [_scalar(param, item, f"params.{param.name}[{at}]") for at, item in enumerate(value)]
+def bind_document(body: bytes, kind: str, signature: Signature) -> Bound:
+    """A body that the worker's own pandas reads: `kind` is the content type of CSV or Parquet."""
+    return Bound(Value("request", (Part(kind, BYTES, (1,), body),)), params.bind({}, signature.params))
 
 
-def _scalar(param: Param, value: Any, where: str) -> Any:
-    if param.type not in _PARAM_CASTS:
-        return value  # a nested param: MLflow checks it in the worker
-    takes, cast = _PARAM_CASTS[param.type]
-    if not isinstance(value, takes) or (isinstance(value, bool) and bool not in takes):
-        raise InvalidInputs(f"{where} must be of type {param.type}, not {json_word(value)}")
-    return cast(value)
+def bind_arrays(
+    named: Mapping[str | None, np.ndarray[Any, Any]], given: Mapping[str, Any], signature: Signature, form: str
+) -> Bound:
+    """Data that came typed, by input name (None for one without); see `arrays.bind`."""
+    if signature.type_hint:
+        raise InvalidInputs("the model takes typed Python values: send them as JSON, in inputs", form)
+    bound_params = params.bind(given, signature.params)
+    value = arrays.bind(named, signature, form)
+    if value.rows == 0:
+        raise InvalidInputs(f"{form} holds no rows", form)
+    return Bound(value, bound_params)
+
+
+def _checked(payload: Payload, signature: Signature) -> tuple[Value, bool]:
+    if signature.tensors:
+        return tensors.bind(payload, signature.tensors)
+    return frames.bind(payload, signature)
+
+
+def _reshaped(payload: Payload, signature: Signature) -> bool:
+    """Whether MLflow would make tensors of a frame, whose cells it reshapes as it needs."""
+    return bool(signature.tensors) and payload.form.startswith("dataframe")
+
+
+def _unified(payload: Payload, signature: Signature) -> Bound:
+    """A whole body is the data, but for the keys that the signature declares as params."""
+    names = [param.name for param in signature.params]
+    given = {name: payload.value[name] for name in payload.value if name in names}
+    return Bound(_as_it_came(payload), params.bind(given, signature.params), unwrapped=True)
+
+
+def _unchecked(payload: Payload, signature: Signature) -> Value:
+    """Without a signature, or with type hints, MLflow reads the data in the worker; numbers alone can be batched."""
+    if signature.type_hint:
+        if payload.form != "inputs":
+            raise InvalidInputs(f"the model takes typed Python values: send them as inputs, not {payload.form}")
+        return _as_it_came(payload)
+    if payload.form in ("inputs", "instances"):
+        return tensors.numbers(payload.value) or _as_it_came(payload)
+    return _as_it_came(payload)
+
+
+def _as_it_came(payload: Payload) -> Value:
+    """The whole body for MLflow's own reader, named for its form, with as many rows as it seems to have.
+
+    Numbers that JSON can write and this server would round stay as they were written.
+    """
+    body = payload.body
+    if not body:
+        body = orjson.dumps(payload.value if payload.form == UNIFIED else {payload.form: payload.value})
+    return Value("request", (Part(payload.form, JSON, (max(1, _rows(payload.value)),), body),))
+
+
+def _rows(value: Any) -> int:
+    if isinstance(value, dict):
+        inner = [_rows(item) for item in value.values() if isinstance(item, list)]
+        return max(inner, default=1)
+    return len(value) if isinstance(value, list) else 1

@@ -1,12 +1,11 @@
 """Payloads of column signatures → one buffer a column, in the signature's order and dtypes. Pure.
 
-`dataframe_split`, `dataframe_records`, and `inputs`/`instances` by column or by row all end as columns first;
-then each column is checked against its spec. Where MLflow must check (nested types, no signature), columns pass
-as JSON and MLflow refuses them in the worker.
+Each column is checked against its spec and cast once, here; nothing is bent on the way. `alike` says whether
+MLflow's own reading of the same payload is the same: then a frame made here is the one MLflow would make.
 """
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,165 +13,189 @@ import orjson
 
 from serve.child.wire import BASE64, JSON, Part, Value
 from serve.errors import InvalidInputs
-from serve.signature import dates, tensors
+from serve.signature import dates, nested, table, tensors
+from serve.signature.flaws import Flaws, Hopeless
 from serve.signature.payload import Payload, json_word
-from serve.signature.spec import SCALARS, Column, Signature
+from serve.signature.spec import SCALARS, Column, Signature, words
+from serve.signature.table import Name, Table
 
-Columns = Mapping[Any, Sequence[Any]]  # by name; None for a column without one
 
-
-def bind(payload: Payload, signature: Signature) -> Value:
-    """A frame value holding exactly the signature's columns."""
-    columns, rows = _columns(payload, signature)
-    if not signature.checked_here:
-        return Value("frame", tuple(_json_part(name, data) for name, data in columns.items()))
-    _refuse_other_names(columns, signature.columns)
-    parts = []
-    for spec in signature.columns:
-        if spec.name in columns:
-            where = f"{payload.form}.{spec.name}" if spec.name is not None else payload.form
-            parts.append(_part(spec, columns[spec.name], where))
+def bind(payload: Payload, signature: Signature) -> tuple[Value, bool]:
+    """A frame value holding exactly the signature's columns; and whether MLflow would read just the same."""
+    read = table.read(payload, signature)
+    specs = _matched(read, signature)
+    flaws = Flaws()
+    parts = [part(spec, name, read, flaws) for spec, name in specs]
+    flaws.refuse()
     if not parts:
-        raise InvalidInputs(f"{payload.form} holds none of the model's columns and {rows} rows")
-    return Value("frame", tuple(parts))
+        raise InvalidInputs(f"{payload.form} holds none of the model's columns and {read.rows} rows", payload.form)
+    bound = [one for one in parts if one is not None]
+    return Value("frame", tuple(bound)), _alike(read, [spec for spec, _ in specs], bound)
 
 
-def _refuse_other_names(columns: Columns, specs: Sequence[Column]) -> None:
+def _matched(read: Table, signature: Signature) -> list[tuple[Column, Name]]:
+    """The signature's columns that the table has, each with its name there; by position where it names none."""
+    specs = signature.columns
+    if not signature.named:
+        if len(read.data) != len(specs):
+            told = f"{read.form} must have {len(specs)} columns, for the model's have no names, not {len(read.data)}"
+            raise (Hopeless if len(read.data) < len(specs) else InvalidInputs)(told, read.form)
+        return list(zip(specs, read.data, strict=True))
     names = [spec.name for spec in specs]
-    missing = [spec.name for spec in specs if spec.required and spec.name not in columns]
+    missing = [spec.name for spec in specs if spec.required and spec.name not in read.data]
     if missing:
-        raise InvalidInputs(f"missing {_listed(missing)}")
-    extra = [name for name in columns if name not in names]
+        raise Hopeless(f"{read.form} lacks {_listed(missing)}", read.form)
+    extra = [name for name in read.data if name not in names]
     if extra:
-        raise InvalidInputs(f"the model does not take {_listed(extra)}; see its signature at /models")
+        raise InvalidInputs(f"the model does not take {_listed(extra)}; see its signature at /models", read.form)
+    return [(spec, spec.name) for spec in specs if spec.name in read.data]
 
 
-def _listed(names: Sequence[str | None]) -> str:
+def _listed(names: Sequence[Name]) -> str:
     shown = ", ".join(f"'{name}'" for name in names[:5])
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return f"the column{'s' if len(names) > 1 else ''} {shown}{more}"
 
 
-def _columns(payload: Payload, signature: Signature) -> tuple[Columns, int]:
-    """The payload's data by column, and its number of rows."""
-    form, value = payload.form, payload.value
-    if form == "dataframe_split":
-        return _from_split(value, signature)
-    if isinstance(value, dict) and form == "inputs":
-        return _from_columns(value, form)
-    if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
-        return _from_records(value, form, signature)
-    if form != "dataframe_records" and isinstance(value, list) and len(signature.columns) == 1:
-        return {signature.columns[0].name: value}, len(value)
-    takes = "a list of objects" if form != "inputs" else "an object of columns or a list of objects"
-    raise InvalidInputs(f"{form} must be {takes}, not {'an empty list' if value == [] else json_word(value)}")
+def part(spec: Column, name: Name, read: Table, flaws: Flaws) -> Part | None:
+    """One column's buffer; None where it has flaws, which are noted."""
+    if isinstance(spec.type, str):
+        return _column(spec, name, read, flaws) if _checked(spec, spec.type, name, read, flaws) else None
+    for at, cell in enumerate(read.data[name]):
+        nested.check(cell, spec.type, read.place(name, at), flaws, required=spec.required)
+    return json_part(name, read.data[name])
 
 
-def _from_split(value: Any, signature: Signature) -> tuple[Columns, int]:
-    if not isinstance(value, dict) or not isinstance(value.get("data"), list):
-        raise InvalidInputs("dataframe_split must be an object with data (a list of rows) and columns")
-    unknown = [key for key in value if key not in ("columns", "data", "index")]
-    if unknown:
-        raise InvalidInputs(f"dataframe_split has no key '{unknown[0]}'; it has columns, data and index")
-    rows = value["data"]
-    names = value.get("columns")
-    if names is None:
-        names = [column.name for column in signature.columns]
-        names = names or list(range(len(rows[0]) if rows and isinstance(rows[0], list) else 0))
-    if not _are_names(names):
-        raise InvalidInputs("dataframe_split.columns must be a list of different names")
-    for at, row in enumerate(rows):
-        if not isinstance(row, list) or len(row) != len(names):
-            has = f"{len(row)} values" if isinstance(row, list) else json_word(row)
-            raise InvalidInputs(f"dataframe_split.data[{at}] must be a list of {len(names)} values, not {has}")
-    return {name: [row[at] for row in rows] for at, name in enumerate(names)}, len(rows)
-
-
-def _are_names(names: Any) -> bool:
-    """Names are strings, and whole numbers where a frame never got any; None stands for one without."""
-    fits = isinstance(names, list) and all(name is None or type(name) in (str, int) for name in names)
-    return fits and len(set(map(str, names))) == len(names)
-
-
-def _from_columns(value: dict[str, Any], form: str) -> tuple[Columns, int]:
-    columns: Columns = {name: data if isinstance(data, list) else [data] for name, data in value.items()}
-    lengths = {name: len(data) for name, data in columns.items()}
-    if len(set(lengths.values())) > 1:
-        told = ", ".join(f"'{name}' {length}" for name, length in list(lengths.items())[:5])
-        raise InvalidInputs(f"the columns in {form} must have equal lengths, and have: {told}")
-    return columns, next(iter(lengths.values()), 0)
-
-
-def _from_records(rows: list[dict[str, Any]], form: str, signature: Signature) -> tuple[Columns, int]:
-    """Rows may leave out optional columns: what some rows lack is null there."""
-    names = dict.fromkeys(name for row in rows for name in row)
-    required = [column.name for column in signature.columns if column.required and column.name in names]
-    for at, row in enumerate(rows):
-        missing = [name for name in required if name not in row]
-        if missing:
-            raise InvalidInputs(f"{form}[{at}] lacks {_listed(missing)}, which other rows have")
-    return {name: [row.get(name) for row in rows] for name in names}, len(rows)
-
-
-def _part(spec: Column, data: Sequence[Any], where: str) -> Part:
-    dtype = SCALARS[spec.type]
-    nulls = any(item is None for item in data)
-    if nulls and spec.required and spec.type not in ("float", "double", "string"):
-        raise InvalidInputs(f"{_at(where, data, lambda item: item is not None)} is null; {_takes(spec)}")
-    _check_items(spec, data, where)
-    if spec.type == "binary":
-        _check_base64(data, where)
-        return _json_part(spec.name, data, BASE64)
-    if dtype is None or (nulls and spec.type in ("boolean", "integer", "long")):
-        return _json_part(spec.name, data)
-    array = dates.parse(data, where) if spec.type == "datetime" else _array(data, dtype, spec, where)
-    return Part(spec.name, array.dtype.str, array.shape, tensors.raw(array))
-
-
-def _array(data: Sequence[Any], dtype: str, spec: Column, where: str) -> np.ndarray[Any, Any]:
+def _column(spec: Column, name: Name, read: Table, flaws: Flaws) -> Part | None:
+    """A column of scalars of the right kind, cast; None where a value is out of range."""
+    data, type_ = read.data[name], str(spec.type)
+    dtype = SCALARS[type_]
+    if type_ == "binary":
+        return json_part(name, data, BASE64) if _all_base64(name, read, flaws) else None
+    if dtype is None or (type_ == "boolean" and None in data):
+        return json_part(name, data)
     try:
-        with np.errstate(over="raise"):
-            return np.array(data, dtype=dtype)
-    except (OverflowError, FloatingPointError) as error:
-        raise InvalidInputs(f"{where} holds a number outside the range of {spec.type}") from error
+        if type_ == "datetime":
+            array = dates.parse(data, lambda at: read.place(name, at))
+        else:
+            with np.errstate(over="raise"):
+                array = np.array(data, dtype=dtype)
+    except (OverflowError, FloatingPointError):
+        at = _first_beyond(data, dtype)
+        flaws.add(read.place(name, at), f"is a number outside the range of {type_}")
+        return None
+    return Part(name, array.dtype.str, array.shape, tensors.raw(array))  # type: ignore[arg-type]
 
 
-def _check_items(spec: Column, data: Sequence[Any], where: str) -> None:
-    takes = _ITEMS[spec.type]
-    for item in data:
-        if type(item) not in takes and item is not None:
-            place = _at(where, data, lambda other: other is None or type(other) in takes)
-            raise InvalidInputs(f"{place} is {json_word(item)}; {_takes(spec)}")
+def _first_beyond(data: Sequence[Any], dtype: str) -> int:
+    """The place of the first number that the dtype can't hold."""
+    if dtype.startswith("<i"):
+        info = np.iinfo(dtype)
+        return next(at for at, one in enumerate(data) if one is not None and not info.min <= one <= info.max)
+    most = float(np.finfo(dtype).max)
+    return next(at for at, one in enumerate(data) if one is not None and abs(one) > most)
 
 
-def _check_base64(data: Sequence[Any], where: str) -> None:
+def _checked(spec: Column, type_: str, name: Name, read: Table, flaws: Flaws) -> bool:
+    """Whether every value is of a JSON kind that this type takes; those that are not are noted."""
+    takes, nullable = _ITEMS[type_], _nullable(spec, type_)
+    data = read.data[name]
+    kinds = set(map(type, data))
+    if kinds <= (takes | {type(None)} if nullable else takes):
+        return True
+
     for at, item in enumerate(data):
-        try:
-            base64.b64decode(item or "", validate=True)
-        except ValueError as error:
-            raise InvalidInputs(f"{where}[{at}] is no base64, as binary values are written") from error
+        if flaws.full:
+            break
+        if type(item) not in takes and not (item is None and nullable):
+            told = f"is {json_word(item)}; the model takes {_takes(spec, nullable)} there"
+            flaws.add(read.place(name, at), told, hopeless=_hopeless(item, type_, read.form))
+    return False
 
 
-_ITEMS: Mapping[str, tuple[type, ...]] = {
-    "boolean": (bool,),
-    "integer": (int,),
-    "long": (int,),
-    "float": (float, int),
-    "double": (float, int),
-    "string": (str,),
-    "binary": (str,),
-    "datetime": (str,),
+def _nullable(spec: Column, type_: str) -> bool:
+    """Null is NaN among floats; no integer column can hold one, in MLflow or here."""
+    return type_ in ("float", "double", "string") or (not spec.required and type_ not in ("integer", "long"))
+
+
+def _hopeless(value: Any, type_: str, form: str) -> bool:
+    """Whether MLflow, which casts whole columns with pandas, can't make a value of this type of it either."""
+    if type_ == "binary":  # which MLflow decodes in frames, and takes as it is elsewhere
+        return form.startswith("dataframe")
+    if type_ in ("boolean", "string", "datetime"):
+        return False
+    return value is None or isinstance(value, list | dict) or (isinstance(value, str) and tensors.is_word(value))
+
+
+def _all_base64(name: Name, read: Table, flaws: Flaws) -> bool:
+    wrong = [at for at, item in enumerate(read.data[name]) if not _is_base64(item)]
+    for at in wrong[: InvalidInputs.MOST_FLAWS]:
+        flaws.add(read.place(name, at), "is no base64, as binary values are written")
+    return not wrong
+
+
+def base64_text(data: bytes) -> str:
+    """Bytes as they are written in JSON."""
+    return base64.b64encode(data).decode()
+
+
+def _is_base64(item: str | None) -> bool:
+    try:
+        base64.b64decode(item or "", validate=True)
+    except ValueError:
+        return False
+    return True
+
+
+_ITEMS: dict[str, set[type]] = {
+    "boolean": {bool},
+    "integer": {int},
+    "long": {int},
+    "float": {float, int},
+    "double": {float, int},
+    "string": {str},
+    "binary": {str},
+    "datetime": {str},
 }
 
 
-def _takes(spec: Column) -> str:
-    return f"the model takes {spec.type}{' or null' if not spec.required else ''} there"
+def _takes(spec: Column, nullable: bool) -> str:
+    return f"{words(spec.type)}{' or null' if nullable and not spec.required else ''}"
 
 
-def _at(where: str, data: Sequence[Any], fits: Any) -> str:
-    """The place of the first item that does not fit."""
-    return f"{where}[{next(at for at, item in enumerate(data) if not fits(item))}]"
+def json_part(name: Name, data: Sequence[Any], dtype: str = JSON) -> Part:
+    """A column of any JSON values."""
+    return Part(name, dtype, (len(data),), orjson.dumps(list(data)))  # type: ignore[arg-type]
 
 
-def _json_part(name: str | None, data: Sequence[Any], dtype: str = JSON) -> Part:
-    return Part(name, dtype, (len(data),), orjson.dumps(list(data)))
+# Where MLflow reads a column just as it is read here, by layout. In other layouts it makes other dtypes of the
+# same values on the way (int64 of integers, undecoded base64, objects of numpy's strings).
+_FRAME = frozenset({"boolean", "integer", "long", "float", "double", "string", "datetime", "binary"})
+_ARRAYS = frozenset({"boolean", "integer", "long", "float", "double", "string"})
+_SCALARS = frozenset({"boolean", "long", "double"})
+_MOST_EXACT = 2.0**53
+
+
+def _alike(read: Table, specs: Sequence[Column], parts: Sequence[Part]) -> bool:
+    """Whether MLflow makes the very same frame of this table."""
+    if not read.plain or any(spec.name is None for spec in specs):
+        return False
+    if read.form.startswith("dataframe"):
+        types = _FRAME
+    else:
+        types = _SCALARS if (read.form, read.layout) == ("inputs", "rows") else _ARRAYS
+    return all(
+        spec.type in types and _same(spec, part, read.data[spec.name], types)
+        for spec, part in zip(specs, parts, strict=True)
+    )
+
+
+def _same(spec: Column, part: Part, data: Sequence[Any], types: frozenset[str]) -> bool:
+    if spec.type == "float":  # by way of other dtypes, a large integer would be rounded twice
+        array = np.frombuffer(part.data, dtype=part.dtype)
+        return not bool((np.abs(array) > _MOST_EXACT).any())
+    if spec.type == "string" and types is _ARRAYS:  # numpy's strings know no null and end at a NUL
+        return None not in data and not any("\0" in item for item in data)
+    if spec.type == "datetime":
+        return dates.uniform(data)
+    return spec.type in ("double", "string") or None not in data

@@ -1,7 +1,7 @@
 """An MLflow signature as data, read from the JSON that MLflow writes into `MLmodel`.
 
-Source of the format: mlflow/types/schema.py (`Schema.to_dict`, `ParamSchema.to_dict`). A type this server does
-not check itself (Array, Object, Map, Any) is kept as its JSON and left to MLflow's own check in the worker.
+Source of the format: mlflow/types/schema.py (`Schema.to_dict`, `ParamSchema.to_dict`). A type that no version of
+MLflow known here writes (such as Spark's vectors) is read as `AnyType`: MLflow itself checks it in the worker.
 """
 
 import json
@@ -25,16 +25,54 @@ SCALARS: Mapping[str, str | None] = {
 
 
 @dataclass(frozen=True, slots=True)
+class AnyType:
+    """Any JSON value."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayType:
+    """A list of values of one type."""
+
+    items: "Type"
+
+
+@dataclass(frozen=True, slots=True)
+class MapType:
+    """An object of any keys, whose values are of one type."""
+
+    values: "Type"
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """One key of an `ObjectType`."""
+
+    name: str
+    type: "Type"
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectType:
+    """An object of named properties."""
+
+    properties: tuple[Property, ...]
+
+
+Type = str | AnyType | ArrayType | MapType | ObjectType  # a str is a key of SCALARS
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
-    """One column: `type` is a key of `SCALARS`, or MLflow's JSON word for a nested type ('array', 'object', …)."""
+    """One column; `name` is None in a signature that names none."""
 
     name: str | None
-    type: str
+    type: Type
     required: bool
 
     @property
-    def scalar(self) -> bool:
-        return self.type in SCALARS
+    def nested(self) -> bool:
+        return not isinstance(self.type, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +89,7 @@ class Param:
     """One inference param: `shape` is None for a scalar, (-1,) for a list."""
 
     name: str
-    type: str
+    type: Type
     default: Any
     shape: tuple[int, ...] | None
 
@@ -68,13 +106,20 @@ class Signature:
 
     @property
     def checked_here(self) -> bool:
-        """Whether every input is of a type that this server checks, casts and batches itself."""
-        scalars = all(column.scalar for column in self.columns)
-        return not self.type_hint and bool(self.tensors or (self.columns and scalars))
+        """Whether this server knows what the inputs must be; else MLflow reads and checks them in the worker."""
+        return not self.type_hint and bool(self.tensors or self.columns)
+
+    @property
+    def named(self) -> bool:
+        """Whether the inputs have names; MLflow lets all have one, or none."""
+        specs: tuple[Column | TensorSpec, ...] = (*self.columns, *self.tensors)
+        return all(spec.name is not None for spec in specs)
 
 
-def parse(recorded: Mapping[str, Any] | None) -> Signature:
+def parse(recorded: Mapping[str, Any] | None, *, type_hint: bool = False) -> Signature:
     """The signature in an MLmodel's `signature:` entry; an empty one where there is none.
+
+    `type_hint` is the MLmodel's `is_signature_from_type_hint`: inputs are then what the model's own code says.
 
     Raises ValueError, KeyError, TypeError or AttributeError where it is not what MLflow writes.
     """
@@ -88,7 +133,7 @@ def parse(recorded: Mapping[str, Any] | None) -> Signature:
         tensors,
         out_columns or out_tensors,
         tuple(_param(entry) for entry in params),
-        bool(recorded.get("is_signature_from_type_hint")),
+        type_hint,
     )
 
 
@@ -100,7 +145,34 @@ def _schema(text: str | None) -> tuple[tuple[Column, ...], tuple[TensorSpec, ...
 
 
 def _column(entry: Mapping[str, Any]) -> Column:
-    return Column(entry.get("name"), str(entry["type"]), bool(entry.get("required", True)))
+    return Column(entry.get("name"), _type(entry), bool(entry.get("required", True)))
+
+
+def _type(entry: Mapping[str, Any]) -> Type:
+    kind = entry.get("type") or entry.get("dtype")
+    if kind in SCALARS:
+        return str(kind)
+    if kind == "array":
+        return ArrayType(_type(entry["items"]))
+    if kind == "map":
+        return MapType(_type(entry["values"]))
+    if kind == "object":
+        described = entry["properties"].items()
+        return ObjectType(tuple(Property(name, _type(one), bool(one.get("required", True))) for name, one in described))
+    return AnyType()
+
+
+def words(type_: Type) -> str:
+    """A type in MLflow's words, as in 'Array(double)'."""
+    if isinstance(type_, str):
+        return type_
+    if isinstance(type_, ArrayType):
+        return f"Array({words(type_.items)})"
+    if isinstance(type_, MapType):
+        return f"Map({words(type_.values)})"
+    if isinstance(type_, ObjectType):
+        return f"Object({', '.join(f'{one.name}: {words(one.type)}' for one in type_.properties)})"
+    return "Any"
 
 
 def _tensor(entry: Mapping[str, Any]) -> TensorSpec:
@@ -114,7 +186,7 @@ def _param(entry: Mapping[str, Any]) -> Param:
     shape = entry.get("shape")
     return Param(
         str(entry["name"]),
-        str(entry.get("type") or entry.get("dtype")),
+        _type(entry),
         entry.get("default"),
         tuple(int(size) for size in shape) if shape is not None else None,
     )

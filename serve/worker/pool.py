@@ -3,7 +3,7 @@
 A pool owns its batcher and its processes. It is STARTING until the first worker is warm, READY while it takes
 requests, DRAINING while what it took is finished, then STOPPED. A worker that dies is replaced, waiting longer
 each time it dies without having answered; the entries it held go back to the front of the queue once, alone,
-and are refused the second time.
+and are refused the second time. A stream has a worker of its own until it ends, and is never begun twice.
 """
 
 import asyncio
@@ -17,13 +17,16 @@ from typing import Any
 
 import structlog
 
-from serve.batch.batcher import Batcher, Entry
+from serve.batch.batcher import Batcher, Entry, StreamEntry
+from serve.batch.chunks import Chunks
 from serve.batch.policy import Policy
 from serve.child import wire
-from serve.errors import DeadlineExceeded, InvalidInputs, NotReady, PredictFailed, RolloutFailed, WorkerDied
+from serve.errors import DeadlineExceeded, NotReady, RolloutFailed, WorkerDied
 from serve.metrics import Metrics
 from serve.signature.binding import Bound
+from serve.worker import faults
 from serve.worker.process import Command, Died, Process, State
+from serve.worker.stream import bring
 
 log = structlog.get_logger()
 
@@ -63,11 +66,13 @@ class Pool:
     ) -> None:
         self.name = command.name
         self.state = PoolState.STARTING
+        self.streams = False  # whether the model can answer in chunks
         self._command, self._limits, self._metrics, self._spawn = command, limits, metrics, spawn
         self._batcher = Batcher(command.name, Policy(limits.max_batch_rows, batchable), limits.max_waiting_rows)
         self._processes: list[Process] = []
         self._tasks: list[asyncio.Task[None]] = []
-        self._unsettled: set[asyncio.Future[wire.Value]] = set()
+        self._unsettled: set[Entry] = set()
+        self._emptied = asyncio.Event()
         self._given_up = False
 
     async def start(self) -> None:
@@ -84,26 +89,50 @@ class Pool:
             await self.stop()
             raise
         self._tasks = [asyncio.create_task(self._work(at)) for at in range(len(self._processes))]
+        self.streams = all(process.facts.get("streams") for process in self._processes)
         self.state = PoolState.READY
         self.count()
 
     async def predict(self, bound: Bound, timeout_seconds: float) -> wire.Value:
         """The model's answer to one request, or one of `errors.Unavailable`, `ModelFailed`, `InvalidInputs`."""
-        if self.state is not PoolState.READY or self._given_up:
-            raise self._none_ready()
         now = time.monotonic()
         reply: asyncio.Future[wire.Value] = asyncio.get_running_loop().create_future()
-        entry = Entry(bound.value, bound.params, bound.group, now + timeout_seconds, now, reply)
+        await self._reply(Entry(bound.value, bound.params, bound.group, now + timeout_seconds, now, reply))
+        return reply.result()
+
+    async def stream(self, bound: Bound, timeout_seconds: float) -> Chunks:
+        """The answer in chunks, once there is one, each in `timeout_seconds`; who leaves before its end closes it."""
+        now = time.monotonic()
+        reply: asyncio.Future[Chunks] = asyncio.get_running_loop().create_future()
+        entry = StreamEntry(bound.value, bound.params, object(), now + timeout_seconds, now, reply)  # batched with none
+        try:
+            await self._reply(entry)
+        except BaseException:
+            entry.chunks.close()
+            raise
+        self._unsettled.add(entry)
+        entry.chunks.over.add_done_callback(lambda _: self._forget(entry))
+        return entry.chunks
+
+    async def _reply(self, entry: Entry) -> None:
+        """Queue `entry` and wait for its reply, which may be refused."""
+        if self.state is not PoolState.READY or self._given_up:
+            raise self._none_ready()
         self._batcher.put(entry)
         self._metrics.queue_rows.labels(self.name).set(self._batcher.rows)
-        self._unsettled.add(reply)
+        self._unsettled.add(entry)
         try:
-            async with asyncio.timeout(timeout_seconds):
-                return await reply
+            async with asyncio.timeout(entry.patience):
+                await entry.reply
         except TimeoutError:
-            raise DeadlineExceeded(self.name, timeout_seconds) from None
+            raise DeadlineExceeded(self.name, entry.patience) from None
         finally:
-            self._unsettled.discard(reply)
+            self._forget(entry)
+
+    def _forget(self, entry: Entry) -> None:
+        self._unsettled.discard(entry)
+        if not self._unsettled:
+            self._emptied.set()
 
     @property
     def alive(self) -> int:
@@ -122,7 +151,8 @@ class Pool:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 while self._unsettled:
-                    await asyncio.wait(self._unsettled)
+                    self._emptied.clear()
+                    await self._emptied.wait()
         await self.stop()
 
     async def stop(self) -> None:
@@ -132,9 +162,8 @@ class Pool:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(process.stop() for process in self._processes))
-        for reply in self._unsettled:  # in the queue, or in the hands of a worker that is no more
-            if not reply.done():
-                reply.set_exception(NotReady(f"model '{self.name}' was stopped: try again"))
+        for entry in self._unsettled:  # in the queue, or in the hands of a worker that is no more
+            entry.refuse(NotReady(f"model '{self.name}' was stopped: try again"))
         self.count()
 
     def count(self) -> None:
@@ -167,18 +196,30 @@ class Pool:
         while not process.died.is_set():
             batch = await self._take(process)
             if batch:
-                answered = await self._guarded(process, batch) or answered
+                answered = await self._serve(process, batch) or answered
         return answered
 
-    async def _guarded(self, process: Process, batch: list[Entry]) -> bool:
-        """`_predict`; a fault of ours there costs the batch and the process, not the worker's place in the pool."""
+    async def _serve(self, process: Process, batch: list[Entry]) -> bool:
+        """Answer a batch or a stream; whether the process did, for whatever fails here costs no more than that one."""
+        self._observe_batch(batch)
         try:
-            return await self._predict(process, batch)
+            if isinstance(batch[0], StreamEntry):
+                await self._stream(process, batch[0])
+            else:
+                await self._predict(process, batch)
+        except TimeoutError:
+            for entry in batch:
+                entry.refuse(DeadlineExceeded(self.name, entry.patience))
+            await process.stop()  # it is stuck
+        except Died as death:
+            self._retry_or_refuse(batch, str(death))
         except Exception:
             await process.stop()
             self._retry_or_refuse(batch, "the server failed on it; its log has the details")
             log.exception("batch failed unexpectedly", model=self.name)
-            return False
+        else:
+            return True
+        return False
 
     async def _take(self, process: Process) -> list[Entry]:
         """The next batch, or an empty one where the process died first."""
@@ -192,24 +233,24 @@ class Pool:
                 take.cancel()
         return take.result() if take.done() and not take.cancelled() else []
 
-    async def _predict(self, process: Process, batch: list[Entry]) -> bool:
-        self._observe_batch(batch)
+    async def _predict(self, process: Process, batch: list[Entry]) -> None:
         message = wire.Predict(tuple(entry.value for entry in batch), dict(batch[0].params))
         deadline = max(entry.deadline for entry in batch)
-        try:
-            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
-                answers = await process.predict(message)
-        except TimeoutError:
-            process.kill()  # nobody waits for this answer any more, and the worker is stuck
-            await process.stop()
-            return False
-        except Died as death:
-            self._retry_or_refuse(batch, str(death))
-            return False
+        async with asyncio.timeout(max(0.0, deadline - time.monotonic())):  # later, nobody waits for it any more
+            answers = await process.predict(message)
         self._metrics.stage_seconds.labels(self.name, "predict").observe(answers.seconds)
         for entry, answer in zip(batch, answers.answers, strict=True):
-            self._settle(entry, answer)
-        return True
+            if isinstance(answer, wire.Fault):
+                entry.refuse(faults.error(self.name, answer))
+            else:
+                entry.resolve(answer)
+
+    async def _stream(self, process: Process, entry: StreamEntry) -> None:
+        last = await bring(self.name, process, entry, self._metrics)
+        if isinstance(last, wire.Failed):
+            entry.refuse(faults.error(self.name, last.fault))
+        else:
+            entry.end()
 
     def _observe_batch(self, batch: list[Entry]) -> None:
         now = time.monotonic()
@@ -219,26 +260,11 @@ class Pool:
         self._metrics.batch_rows.labels(self.name).observe(sum(entry.rows for entry in batch))
         self._metrics.queue_rows.labels(self.name).set(self._batcher.rows)
 
-    def _settle(self, entry: Entry, answer: wire.Value | wire.Fault) -> None:
-        if isinstance(answer, wire.Value):
-            entry.resolve(answer)
-        elif answer.whose == "caller":
-            entry.refuse(InvalidInputs(answer.message))
-        else:
-            log.error(
-                "predict failed",
-                model=self.name,
-                kind=answer.kind,
-                message=answer.message,
-                trace=answer.trace,
-            )
-            entry.refuse(PredictFailed(self.name, answer.kind, answer.message, answer.trace))
-
     def _retry_or_refuse(self, batch: list[Entry], how: str) -> None:
         again = []
         for entry in batch:
             entry.attempts += 1
-            if entry.attempts >= _MAX_ATTEMPTS:
+            if entry.attempts >= _MAX_ATTEMPTS or entry.reply.done():  # as it is once a stream has begun
                 entry.refuse(WorkerDied(self.name, how))
             else:
                 again.append(entry)
@@ -256,18 +282,14 @@ class Pool:
                 await process.stop()
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
                 log.error("worker can't be replaced", model=self.name, reason=error.message, again_in_seconds=pause)
-                self._give_up_if_none_alive()
+                if not self.alive:  # so far requests may wait for it; that it fails may last, so they are refused
+                    self._given_up = True
+                    self._batcher.refuse_all(self._none_ready())
                 continue
             log.info("worker replaced", model=self.name, pid=process.pid)
             self._given_up = False
             self.count()
             return pause
-
-    def _give_up_if_none_alive(self) -> None:
-        """While a dead worker is being replaced requests may wait; once that failed too, they are refused."""
-        if not self.alive:
-            self._given_up = True
-            self._batcher.refuse_all(self._none_ready())
 
     def _none_ready(self) -> NotReady:
         return NotReady(f"no worker of model '{self.name}' is ready: try again later")
@@ -275,8 +297,7 @@ class Pool:
 
 def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
     """The first failure of ours in the group; what went wrong beside it is its consequence."""
-    ours = failures.subgroup(RolloutFailed)
-    inner: BaseException = ours if ours is not None else failures
+    inner: BaseException = failures.subgroup(RolloutFailed) or failures
     while isinstance(inner, BaseExceptionGroup):
         inner = inner.exceptions[0]
     return inner

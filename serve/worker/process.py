@@ -115,6 +115,23 @@ class Process:
             self._become(State.READY)
         return reply
 
+    async def stream(self, message: wire.Stream | wire.Next | wire.Stop) -> wire.Chunk | wire.Done | wire.Failed:
+        """The next of an answer in chunks; `Died` where the process ends first. BUSY until it is no chunk any more.
+
+        Cancelled in the middle, the process is of no more use, as with `predict`.
+        """
+        if self.state is State.DEAD:
+            raise Died(self.how)
+        if isinstance(message, wire.Stream):
+            self._become(State.BUSY)
+        reply = await self._ask(message)
+        if not isinstance(reply, wire.Chunk | wire.Done | wire.Failed):
+            await self.stop()
+            raise Died("it answered out of turn")
+        if not isinstance(reply, wire.Chunk) and not self.died.is_set():
+            self._become(State.READY)
+        return reply
+
     def kill(self) -> None:
         """End the process and all it started, at once."""
         if self.pid and self.state is not State.DEAD:

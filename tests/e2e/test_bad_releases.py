@@ -75,7 +75,7 @@ REASONS: dict[Spoil, tuple[str, str]] = {
     smuggles_a_requirement: ("snapshot_unreadable", "is not name==version"),
     has_no_golden: ("snapshot_unreadable", "golden.json"),
     has_no_mlmodel: ("snapshot_unreadable", "MLmodel"),
-    refuses_its_golden_request: ("golden_mismatch", "missing the column 'z'"),
+    refuses_its_golden_request: ("golden_mismatch", "lacks the column 'z'"),
 }
 
 

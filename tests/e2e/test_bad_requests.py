@@ -32,7 +32,7 @@ BODIES: list[tuple[bytes, int, str]] = [
     (b'{"inputs": {"x": [1]}, "extra": 1}', 400, "unknown key 'extra'"),
     (b'{"inputs": {"x": [1]}, "params": []}', 400, "params must be a JSON object"),
     (b'{"inputs": {"x": [1]}, "params": {"nope": 1}}', 422, "no param 'nope'; it takes none"),
-    (b'{"inputs": {"y": [1]}}', 422, "missing the column 'x'"),
+    (b'{"inputs": {"y": [1]}}', 422, "inputs lacks the column 'x'"),
     (b'{"inputs": {"x": [1], "z": [1]}}', 422, "does not take the column 'z'"),
     (b'{"inputs": {"x": ["one"]}}', 422, "inputs.x[0] is a string; the model takes double there"),
     (b'{"inputs": {"x": [1, true]}}', 422, "inputs.x[1] is a boolean"),

@@ -1,9 +1,11 @@
-"""Small models that tests serve; `oracle` is copied with another factor or a fault at load where one is wanted."""
+"""Small models that tests serve: `oracle`, copied with another factor or a fault at load where one is wanted, and
+`teller`, which streams."""
 
 import shutil
 from pathlib import Path
 
 ORACLE = Path(__file__).parent / "oracle"
+TELLER = Path(__file__).parent / "teller"
 
 
 def oracle(target: Path, factor: float, on_load: str = "") -> Path:

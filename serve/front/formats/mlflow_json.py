@@ -24,7 +24,7 @@ class JsonReading:
         return len(self.body)
 
     def bind(self, signature: Signature) -> Bound:
-        return bind(payload.parse(document(self.body)), signature)
+        return bind(payload.parse(document(self.body), self.body), signature)
 
 
 def document(body: bytes) -> Any:
@@ -37,6 +37,6 @@ def document(body: bytes) -> Any:
         raise MalformedRequest(f"the body is not JSON: {told} at {place}") from None
 
 
-def write(value: Value) -> bytes:
+def write(value: Value, *, unwrapped: bool = False) -> bytes:
     """The predictions as a body."""
-    return to_json(value)
+    return to_json(value, unwrapped=unwrapped)

@@ -1,9 +1,9 @@
 """Our own dialect: `POST /predict`, `POST /models/{name}/predict`. Refusals are problem details (RFC 9457)."""
 
 from serve.errors import ServeError
-from serve.front import formats
+from serve.front import formats, streaming
 from serve.front.dialect import Answer, Call
-from serve.front.status import PROBLEM_TYPE, RETRY_AFTER_SECONDS, problem, status
+from serve.front.status import PROBLEM_TYPE, problem, retry_after, status
 from serve.inference import InferenceRequest, InferenceResponse
 
 
@@ -11,15 +11,17 @@ class Predict:
     """See `Dialect`."""
 
     def decode(self, call: Call) -> InferenceRequest:
+        accept = call.headers.get("accept", "")
+        if streaming.asked(accept) is None:
+            formats.accepted(accept)  # refused now, before it costs a prediction
         reading = formats.reader(call.headers.get("content-type", ""))(call.body)
         return InferenceRequest(call.arguments.get("name"), None, reading, call.received)
 
     def encode(self, call: Call, response: InferenceResponse) -> Answer:
-        return Answer(200, formats.JSON, formats.WRITERS[formats.JSON](response.value), tuple(response.lineage.items()))
+        kind = formats.accepted(call.headers.get("accept", ""))
+        return Answer(200, kind, formats.write(kind, response), tuple(response.lineage.items()))
 
     def refuse(self, error: ServeError) -> Answer:
         code = status(error)
-        headers = [("retry-after", RETRY_AFTER_SECONDS[code])] if code in RETRY_AFTER_SECONDS else []
-        if code == 405:
-            headers.append(("allow", "POST"))
-        return Answer(code, PROBLEM_TYPE, problem(error), headers)
+        allow = (("allow", "POST"),) if code == 405 else ()
+        return Answer(code, PROBLEM_TYPE, problem(error), (*retry_after(code), *allow))

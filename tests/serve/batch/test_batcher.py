@@ -5,7 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from serve.batch.batcher import Batcher, Entry
+from serve.batch.batcher import Batcher, Entry, StreamEntry
 from serve.batch.policy import Policy
 from serve.child.wire import JSON, Part, Value
 from serve.errors import DeadlineExceeded, NotReady, QueueFull, ServeError
@@ -163,6 +163,57 @@ async def test_the_first_word_on_an_entry_is_the_last(clock: FakeClock) -> None:
     one.refuse(NotReady("too late"))
     one.resolve(Value("json", ()))
     assert one.reply.result() == ANSWER
+
+
+def stream_entry(clock: FakeClock) -> StreamEntry:
+    value = Value("array", (Part(None, "|u1", (1,), b"0"),))
+    reply: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+    return StreamEntry(value, {}, object(), clock() + 10.0, clock(), reply)
+
+
+async def test_the_reply_to_a_stream_is_its_chunks_with_the_first_of_them(clock: FakeClock) -> None:
+    one = stream_entry(clock)
+    one.bring(ANSWER)
+    assert one.reply.result() is one.chunks
+    assert await anext(one.chunks) == ANSWER
+    one.bring(ANSWER)
+    one.end()
+    assert [chunk async for chunk in one.chunks] == [ANSWER]
+
+
+async def test_a_stream_without_any_chunk_is_replied_to_by_its_end(clock: FakeClock) -> None:
+    one = stream_entry(clock)
+    one.end()
+    assert [chunk async for chunk in one.reply.result()] == []
+
+
+async def test_a_stream_is_refused_before_its_first_chunk_and_ended_after_it(clock: FakeClock) -> None:
+    before, after = stream_entry(clock), stream_entry(clock)
+    after.bring(ANSWER)
+    for one in (before, after):
+        one.refuse(NotReady("stopped"))
+    with pytest.raises(NotReady):
+        before.reply.result()
+    assert await anext(after.chunks) == ANSWER
+    with pytest.raises(NotReady):
+        await anext(after.chunks)
+
+
+async def test_a_stream_whose_caller_left_before_its_first_chunk_is_told_nothing(clock: FakeClock) -> None:
+    one = stream_entry(clock)
+    one.reply.cancel()
+    one.chunks.close()
+    one.bring(ANSWER)
+    one.refuse(NotReady("stopped"))
+    assert one.reply.cancelled()
+    assert one.chunks.over.result() == "cancelled"
+
+
+async def test_a_stream_shares_a_batch_with_nobody(batcher: Batcher, clock: FakeClock) -> None:
+    streams = [stream_entry(clock), stream_entry(clock)]
+    for one in streams:
+        batcher.put(one)
+    assert [await batcher.take() for _ in streams] == [[one] for one in streams]
 
 
 class Queue(RuleBasedStateMachine):

@@ -8,17 +8,17 @@ from serve.child.wire import BASE64, JSON, Value
 from serve.errors import InvalidInputs
 from serve.signature.frames import bind
 from serve.signature.payload import Payload
-from serve.signature.spec import SCALARS, Column, Signature
+from serve.signature.spec import SCALARS, ArrayType, Column, Signature
 from tests.serve.signature.reading import array, columns, items
 
 XY = Signature(columns=(Column("x", "double", True), Column("y", "string", True)))
 OPTIONAL = Signature(columns=(Column("x", "double", True), Column("y", "string", False)))
-NESTED = Signature(columns=(Column("x", "array", True),))
+NESTED = Signature(columns=(Column("x", ArrayType("long"), False),))
 UNNAMED = Signature(columns=(Column(None, "double", True),))
 
 
 def bound(signature: Signature, form: str, data: Any) -> Value:
-    return bind(Payload(form, data), signature)
+    return bind(Payload(form, data), signature)[0]
 
 
 def refusal(signature: Signature, form: str, data: Any) -> str:
@@ -101,7 +101,7 @@ def test_a_datetime_becomes_nanoseconds() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "some"),
-    [("boolean", True), ("integer", 1), ("long", 1), ("string", "a"), ("binary", "AA==")],
+    [("boolean", True), ("string", "a"), ("binary", "AA==")],
 )
 def test_null_in_an_optional_column_stays_null(kind: str, some: Any) -> None:
     part = bound(typed(kind, required=False), "inputs", {"x": [some, None]}).parts[0]
@@ -132,10 +132,10 @@ def test_null_among_required_strings_stays_null() -> None:
         ("boolean", [True, 1], "inputs.x[1] is a number; the model takes boolean there"),
         ("integer", [1, 2.5], "inputs.x[1] is a number; the model takes integer there"),
         ("integer", [True], "inputs.x[0] is a boolean; the model takes integer there"),
-        ("integer", [2**31], "inputs.x holds a number outside the range of integer"),
+        ("integer", [2**31], "inputs.x[0] is a number outside the range of integer"),
         ("long", ["1"], "inputs.x[0] is a string; the model takes long there"),
-        ("long", [2**63], "inputs.x holds a number outside the range of long"),
-        ("float", [1e300], "inputs.x holds a number outside the range of float"),
+        ("long", [2**63], "inputs.x[0] is a number outside the range of long"),
+        ("float", [1e300], "inputs.x[0] is a number outside the range of float"),
         ("double", [1, "2"], "inputs.x[1] is a string; the model takes double there"),
         ("double", [False], "inputs.x[0] is a boolean; the model takes double there"),
         ("double", [[1]], "inputs.x[0] is a list; the model takes double there"),
@@ -158,8 +158,8 @@ def test_a_value_that_does_not_fit_its_column_is_refused_with_its_place(kind: st
 
 
 def test_a_refusal_says_where_null_would_do() -> None:
-    told = refusal(typed("long", required=False), "inputs", {"x": ["a"]})
-    assert told == "inputs.x[0] is a string; the model takes long or null there"
+    told = refusal(typed("double", required=False), "inputs", {"x": ["a"]})
+    assert told == "inputs.x[0] is a string; the model takes double or null there"
 
 
 def test_an_unnamed_column_is_called_by_its_form() -> None:
@@ -173,9 +173,9 @@ SPLIT = "dataframe_split"
 @pytest.mark.parametrize(
     ("signature", "form", "data", "told"),
     [
-        (XY, "inputs", {"x": [1]}, "missing the column 'y'"),
-        (XY, "inputs", {}, "missing the columns 'x', 'y'"),
-        (MANY, "inputs", {}, "missing the columns 'c0', 'c1', 'c2', 'c3', 'c4' and 2 more"),
+        (XY, "inputs", {"x": [1]}, "inputs lacks the column 'y'"),
+        (XY, "inputs", {}, "inputs lacks the columns 'x', 'y'"),
+        (MANY, "inputs", {}, "inputs lacks the columns 'c0', 'c1', 'c2', 'c3', 'c4' and 2 more"),
         (XY, "inputs", {"x": [1], "y": ["a"], "z": [1]}, "the model does not take the column 'z'; see its signature"),
         (
             XY,
@@ -184,7 +184,7 @@ SPLIT = "dataframe_split"
             "the columns in inputs must have equal lengths, and have: 'x' 2, 'y'",
         ),
         (XY, "dataframe_records", [{"x": 1, "y": "a"}, {"x": 1}], "dataframe_records[1] lacks the column 'y', which"),
-        (XY, "dataframe_records", [{"x": 1}, {"x": 1}], "missing the column 'y'"),
+        (XY, "dataframe_records", [{"x": 1}, {"x": 1}], "dataframe_records lacks the column 'y'"),
         (XY, "dataframe_records", [{"x": 1}, 5], "dataframe_records must be a list of objects, not a list"),
         (XY, "dataframe_records", [], "dataframe_records must be a list of objects, not an empty list"),
         (XY, "dataframe_records", {"x": [1]}, "dataframe_records must be a list of objects, not an object"),
@@ -232,22 +232,6 @@ def test_columns_of_nested_types_go_to_mlflow_as_they_came(data: Any, read: Any)
     assert columns(bound(NESTED, SPLIT, data)) == read
 
 
-@pytest.mark.parametrize(
-    ("data", "read"),
-    [
-        ({"columns": ["a", "b"], "data": [[1, "x"]]}, {"a": [1], "b": ["x"]}),
-        ({"data": [[1, "x"]]}, {0: [1], 1: ["x"]}),
-        ({"data": []}, {}),
-    ],
-)
-def test_without_a_signature_a_frame_goes_to_mlflow_as_it_came(data: Any, read: Any) -> None:
-    assert columns(bound(Signature(), SPLIT, data)) == read
-
-
-def test_without_a_signature_what_a_record_lacks_is_null() -> None:
-    assert columns(bound(Signature(), "dataframe_records", [{"a": 1}, {"b": 2}])) == {"a": [1, None], "b": [None, 2]}
-
-
 rows = st.lists(
     st.fixed_dictionaries({"x": st.floats(allow_nan=False, allow_infinity=False), "y": st.text("abü\n", max_size=5)}),
     min_size=1,
@@ -274,13 +258,11 @@ json_values = st.recursive(
 
 
 @given(
-    st.sampled_from([XY, OPTIONAL, NESTED, UNNAMED, Signature(), *(typed(kind) for kind in SCALARS)]),
+    st.sampled_from([XY, OPTIONAL, NESTED, UNNAMED, *(typed(kind) for kind in SCALARS)]),
     st.sampled_from(["inputs", "instances", "dataframe_split", "dataframe_records"]),
     json_values,
 )
 def test_whatever_comes_is_bound_or_refused(signature: Signature, form: str, data: Any) -> None:
-    if signature == Signature() and not form.startswith("dataframe"):
-        return
     try:
         value = bound(signature, form, data)
     except InvalidInputs:

@@ -3,22 +3,36 @@ from typing import Any
 import pytest
 
 from serve.errors import MalformedRequest
-from serve.signature.payload import FORMS, Payload, json_word, parse
+from serve.signature.payload import FORMS, UNIFIED_KEYS, Payload, json_word, parse, parse_leniently
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_body_holds_its_data_in_one_of_four_forms(form: str) -> None:
-    assert parse({form: [1]}) == Payload(form, [1], {})
+    assert parse({form: [1]}) == Payload(form, [1], None)
 
 
 @pytest.mark.parametrize("value", [None, 0, False, "", [], {}])
 def test_data_that_is_falsy_is_data(value: Any) -> None:
-    assert parse({"inputs": value}) == Payload("inputs", value)
+    assert parse({"inputs": value}) == Payload("inputs", value, None)
 
 
 def test_params_stand_beside_the_data() -> None:
     assert parse({"inputs": [1], "params": {"k": 1}}) == Payload("inputs", [1], {"k": 1})
-    assert parse({"inputs": [1], "params": None}) == Payload("inputs", [1], {})
+    assert parse({"inputs": [1], "params": None}) == Payload("inputs", [1], None)
+
+
+@pytest.mark.parametrize("key", UNIFIED_KEYS)
+def test_a_chat_or_completion_body_is_data_as_a_whole(key: str) -> None:
+    body = {key: "hello", "temperature": 0.5}
+    assert parse(body) == parse_leniently(body) == Payload("unified", body)
+
+
+def test_read_leniently_unknown_keys_and_params_that_are_none_pass() -> None:
+    assert parse_leniently({"inputs": 1, "x": 1, "params": []}) == Payload("inputs", 1, [])
+
+
+def test_a_payload_keeps_the_body_it_was_read_from() -> None:
+    assert parse({"inputs": 1}, b'{"inputs": 1}').body == b'{"inputs": 1}'
 
 
 ONE = "exactly one of inputs, instances, dataframe_split, dataframe_records"

@@ -3,7 +3,20 @@ from typing import Any
 
 import pytest
 
-from serve.signature.spec import Column, Param, Signature, TensorSpec, parse
+from serve.signature.spec import (
+    AnyType,
+    ArrayType,
+    Column,
+    MapType,
+    ObjectType,
+    Param,
+    Property,
+    Signature,
+    TensorSpec,
+    Type,
+    parse,
+    words,
+)
 
 
 def recorded(**schemas: Any) -> dict[str, Any]:
@@ -67,21 +80,38 @@ def test_params_are_scalars_or_lists_under_either_of_their_old_and_new_names() -
     )
 
 
-@pytest.mark.parametrize(
-    "inputs",
-    [
-        pytest.param([{"type": "array", "items": {"type": "double"}, "name": "x"}], id="a nested type"),
-        pytest.param([{"type": "double", "name": "x"}, {"type": "any", "name": "y"}], id="one nested among scalars"),
-        pytest.param([], id="no inputs"),
-    ],
-)
-def test_what_is_not_scalar_is_left_to_mlflow(inputs: list[dict[str, Any]]) -> None:
-    assert not parse(recorded(inputs=inputs)).checked_here
+NESTED = [
+    ({"type": "array", "items": {"type": "double"}}, ArrayType("double"), "Array(double)"),
+    ({"type": "map", "values": {"type": "any"}}, MapType(AnyType()), "Map(Any)"),
+    (
+        {"type": "object", "properties": {"x": {"type": "long"}, "y": {"type": "string", "required": False}}},
+        ObjectType((Property("x", "long", True), Property("y", "string", False))),
+        "Object(x: long, y: string)",
+    ),
+    (
+        {"type": "array", "items": {"type": "array", "items": {"type": "object", "properties": {}}}},
+        ArrayType(ArrayType(ObjectType(()))),
+        "Array(Array(Object()))",
+    ),
+    ({"type": "sparkml_vector"}, AnyType(), "Any"),
+]
 
 
-def test_a_signature_from_a_type_hint_is_left_to_mlflow() -> None:
-    inputs = recorded(inputs=[{"type": "string"}])
-    assert not parse({**inputs, "is_signature_from_type_hint": True}).checked_here
+@pytest.mark.parametrize(("described", "read", "told"), NESTED, ids=[told for *_, told in NESTED])
+def test_nested_types_are_read_at_any_depth(described: dict[str, Any], read: Type, told: str) -> None:
+    found = parse(recorded(inputs=[{**described, "name": "x"}])).columns[0]
+    assert (found.type, found.nested, words(found.type)) == (read, True, told)
+
+
+def test_a_param_may_be_an_object() -> None:
+    param = {"name": "p", "type": "object", "properties": {"x": {"type": "long"}}, "default": {}, "shape": None}
+    assert parse(recorded(params=[param])).params[0].type == ObjectType((Property("x", "long", True),))
+
+
+def test_without_inputs_and_with_type_hints_mlflow_reads_the_data() -> None:
+    assert not parse(recorded(inputs=[])).checked_here
+    assert parse(recorded(inputs=[{"type": "string"}])).checked_here
+    assert not parse(recorded(inputs=[{"type": "string"}]), type_hint=True).checked_here
 
 
 @pytest.mark.parametrize(

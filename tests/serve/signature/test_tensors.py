@@ -9,7 +9,7 @@ from serve.child import wire
 from serve.errors import InvalidInputs
 from serve.signature.payload import Payload
 from serve.signature.spec import TensorSpec
-from serve.signature.tensors import bind, raw
+from serve.signature.tensors import bind, numbers, raw
 from tests.serve.signature.reading import array, items
 
 PIXELS = TensorSpec(None, "<f4", (-1, 2))
@@ -20,14 +20,14 @@ def one(dtype: str, *shape: int) -> TensorSpec:
 
 
 def bound(spec: TensorSpec, data: Any) -> wire.Part:
-    value = bind(Payload("inputs", data), [spec])
+    value = bind(Payload("inputs", data), [spec])[0]
     assert value.kind == "array"
     return value.parts[0]
 
 
 @pytest.mark.parametrize("form", ["inputs", "instances"])
 def test_nested_lists_become_one_array_of_the_models_dtype(form: str) -> None:
-    value = bind(Payload(form, [[1, 2.5], [3, 4]]), [PIXELS])
+    value = bind(Payload(form, [[1, 2.5], [3, 4]]), [PIXELS])[0]
     assert (value.kind, value.rows) == ("array", 2)
     assert value.parts[0].dtype == "<f4"
     assert array(value.parts[0]).tolist() == [[1.0, 2.5], [3.0, 4.0]]
@@ -85,9 +85,9 @@ def test_a_tensor_of_objects_keeps_its_shape_and_travels_item_by_item(data: Any)
         (PIXELS, 5, "inputs has shape []; the model takes [-1, 2] (-1: any length)"),
         (PIXELS, [["a", "b"]], "inputs must hold values of type float32, not strings"),
         (PIXELS, [[1, "b"]], "inputs must hold values of type float32, not strings"),
-        (PIXELS, [[1, None]], "inputs must hold numbers in lists of equal length, and holds null"),
         (PIXELS, [[1, {}]], "inputs must hold numbers in lists of equal length, and holds an object"),
-        (PIXELS, None, "inputs must hold numbers in lists of equal length, and holds null"),
+        (PIXELS, None, "inputs is null; the model takes an array there"),
+        (one("<i8", -1), [1, None], "inputs must hold numbers in lists of equal length, and holds null"),
         (PIXELS, {"a": 1}, "inputs must hold numbers in lists of equal length, and holds an object"),
         (PIXELS, [[10**400, 1]], "inputs must hold numbers in lists of equal length, and holds huge integers"),
         (PIXELS, [[1e300, 1]], "inputs holds a number outside the range of float32"),
@@ -124,14 +124,15 @@ NAMED = [TensorSpec("a", "<f4", (-1,)), TensorSpec("b", "<i8", (-1, 2))]
     ],
 )
 def test_named_tensors_come_in_the_order_of_the_signature(payload: Payload) -> None:
-    value = bind(payload, NAMED)
+    value, alike = bind(payload, NAMED)
+    assert alike
     assert (value.kind, value.rows) == ("arrays", 2)
     assert [(part.name, items(part)) for part in value.parts] == [("a", [1.0, 2.0]), ("b", [[1, 2], [3, 4]])]
 
 
 @pytest.mark.parametrize("form", ["inputs", "instances"])
 def test_the_only_tensor_need_not_be_named(form: str) -> None:
-    value = bind(Payload(form, [1, 2]), NAMED[:1])
+    value = bind(Payload(form, [1, 2]), NAMED[:1])[0]
     assert [(part.name, items(part)) for part in value.parts] == [("a", [1.0, 2.0])]
 
 
@@ -160,17 +161,57 @@ def test_named_tensors_that_are_not_the_models_are_refused(form: str, data: Any,
     ("data", "dtype"),
     [([[1, 2], [3, 4]], "<i8"), ([1.5], "<f8"), ([True], "|b1"), ([2**63], "<u8")],
 )
-def test_without_a_signature_numbers_become_an_array(data: Any, dtype: str) -> None:
-    value = bind(Payload("inputs", data), [])
+def test_numbers_alone_become_an_array_by_themselves(data: Any, dtype: str) -> None:
+    value = numbers(data)
+    assert value is not None
     assert (value.kind, value.parts[0].dtype) == ("array", dtype)
     assert items(value.parts[0]) == data
 
 
-@pytest.mark.parametrize("data", [["a", "b"], [[1], [1, 2]], [None], [{"a": 1}], {"a": [1]}, "text", 5, None])
-def test_without_a_signature_anything_else_goes_as_it_came(data: Any) -> None:
-    value = bind(Payload("inputs", data), [])
-    assert (value.kind, value.rows) == ("json", 1)
-    assert items(value.parts[0]) == data
+@pytest.mark.parametrize("data", [["a", "b"], [[1], [1, 2]], [None], [{"a": 1}], {"a": [1]}, "text", 5, None, []])
+def test_anything_else_does_not(data: Any) -> None:
+    assert numbers(data) is None
+
+
+@pytest.mark.parametrize(
+    ("form", "data"),
+    [
+        ("dataframe_split", {"columns": ["a", "b"], "data": [[1, 2], [3, 4]]}),
+        ("dataframe_split", {"data": [[1, 2], [3, 4]]}),
+        ("dataframe_records", [{"a": 1, "b": 2}, {"a": 3, "b": 4}]),
+    ],
+)
+def test_a_frame_is_one_tensor_of_its_columns(form: str, data: Any) -> None:
+    value, alike = bind(Payload(form, data), [PIXELS])
+    assert not alike  # MLflow reshapes frames in ways of its own
+    assert items(value.parts[0]) == [[1.0, 2.0], [3.0, 4.0]]
+
+
+@pytest.mark.parametrize("data", [{"columns": ["b", "a"], "data": [[[1, 2], 1], [[3, 4], 2]]}])
+def test_a_frame_of_named_tensors_has_one_a_column(data: Any) -> None:
+    value, _ = bind(Payload("dataframe_split", data), NAMED)
+    assert [(part.name, items(part)) for part in value.parts] == [("a", [1.0, 2.0]), ("b", [[1, 2], [3, 4]])]
+
+
+def test_null_among_floats_is_nan() -> None:
+    assert np.isnan(array(bound(PIXELS, [[1, None]]))).tolist() == [[False, True]]
+
+
+@pytest.mark.parametrize(
+    ("spec", "data", "alike"),
+    [
+        (PIXELS, [[1, 2.5]], True),
+        (PIXELS, [[2**60 + 1, 2.5]], False),
+        (one("<f8", -1), [2**60 + 1], True),
+        (one("<i8", -1), [1], True),
+        (one("|b1", -1), [True], True),
+        (one("<U0", -1), ["a"], False),
+        (one("<M8[ns]", -1), ["2024-05-31"], False),
+        (one("|O", -1), [1], False),
+    ],
+)
+def test_mlflow_reads_numbers_alike_and_the_rest_its_own_way(spec: TensorSpec, data: Any, alike: bool) -> None:
+    assert bind(Payload("inputs", data), [spec])[1] is alike
 
 
 shapes = st.lists(st.integers(0, 4), min_size=0, max_size=3)

@@ -1,0 +1,127 @@
+"""The gRPC door: `inference.GRPCInferenceService` on a port of its own, beside HTTP, in the same event loop.
+
+Requests go the one path of `Inference`, so they count in the same metrics, share batches with those of HTTP, and are
+cancelled with their call. Answers name what made them in their initial metadata, as HTTP's do in headers.
+"""
+
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+import structlog
+
+from serve.errors import InternalError, ServeError
+from serve.front.bodies import Bodies
+from serve.front.grpc import messages
+from serve.front.grpc import open_inference_pb2 as pb
+from serve.front.open_inference import metadata
+from serve.front.status import RPC_STATUS, in_one, status
+from serve.inference import Inference, InferenceRequest
+from serve.rollout import Rollout
+
+log = structlog.get_logger()
+
+_SERVICE = "inference.GRPCInferenceService"
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Method = Callable[[Any, Context], Awaitable[Any]]
+
+
+class Service:
+    """The protocol's six calls; each takes its request and gives its answer, or raises a `ServeError`."""
+
+    def __init__(self, rollout: Rollout, inference: Inference, bodies: Bodies, version: str) -> None:
+        self._rollout, self._inference, self._bodies, self._version = rollout, inference, bodies, version
+
+    @property
+    def handlers(self) -> grpc.GenericRpcHandler:
+        """The calls by name, as a server takes them."""
+        calls: list[tuple[str, Method, type[Any], type[Any]]] = [
+            ("ServerLive", self.server_live, pb.ServerLiveRequest, pb.ServerLiveResponse),
+            ("ServerReady", self.server_ready, pb.ServerReadyRequest, pb.ServerReadyResponse),
+            ("ModelReady", self.model_ready, pb.ModelReadyRequest, pb.ModelReadyResponse),
+            ("ServerMetadata", self.server_metadata, pb.ServerMetadataRequest, pb.ServerMetadataResponse),
+            ("ModelMetadata", self.model_metadata, pb.ModelMetadataRequest, pb.ModelMetadataResponse),
+            ("ModelInfer", self.model_infer, pb.ModelInferRequest, pb.ModelInferResponse),
+        ]
+        return grpc.method_handlers_generic_handler(
+            _SERVICE,
+            {
+                name: grpc.unary_unary_rpc_method_handler(
+                    _refusing(method), asked.FromString, answered.SerializeToString
+                )
+                for name, method, asked, answered in calls
+            },
+        )
+
+    async def server_live(self, _: pb.ServerLiveRequest, context: Context) -> pb.ServerLiveResponse:
+        return pb.ServerLiveResponse(live=True)
+
+    async def server_ready(self, _: pb.ServerReadyRequest, context: Context) -> pb.ServerReadyResponse:
+        return pb.ServerReadyResponse(ready=self._rollout.ready)
+
+    async def model_ready(self, asked: pb.ModelReadyRequest, context: Context) -> pb.ModelReadyResponse:
+        if not self._rollout.models:
+            return pb.ModelReadyResponse(ready=False)
+        deployed = self._inference.find(asked.name, asked.version or None)
+        return pb.ModelReadyResponse(ready=deployed.pool.alive > 0)
+
+    async def server_metadata(self, _: pb.ServerMetadataRequest, context: Context) -> pb.ServerMetadataResponse:
+        return pb.ServerMetadataResponse(**metadata.server(self._version))
+
+    async def model_metadata(self, asked: pb.ModelMetadataRequest, context: Context) -> pb.ModelMetadataResponse:
+        return messages.model_metadata(self._inference.find(asked.name, asked.version or None))
+
+    async def model_infer(self, asked: pb.ModelInferRequest, context: Context) -> pb.ModelInferResponse:
+        reading = messages.MessageReading(asked)
+        request = InferenceRequest(asked.model_name or None, asked.model_version or None, reading, time.perf_counter())
+        body = self._bodies.expect()
+        try:
+            body.count(reading.size)
+            response = await self._inference.infer(request)
+            answer = await self._inference.written(request, response, messages.answer)
+        finally:
+            body.release()
+        await context.send_initial_metadata(tuple(response.lineage.items()))
+        return answer
+
+
+def _refusing(method: Method) -> Method:
+    """The call, whose errors become statuses of gRPC, each with its sentence."""
+
+    async def call(asked: Any, context: Context) -> Any:
+        try:
+            return await method(asked, context)
+        except ServeError as error:
+            refusal = error
+        except Exception:  # a fault of ours: the log has it, the caller gets a sentence
+            log.exception("request failed unexpectedly")
+            refusal = InternalError("the server failed on this request; its log has the details")
+        return await context.abort(grpc.StatusCode[RPC_STATUS[status(refusal)]], in_one(refusal))
+
+    return call
+
+
+@contextlib.asynccontextmanager
+async def listening(
+    service: Service, host: str, port: int, max_message_bytes: int, drain_timeout_seconds: float
+) -> AsyncIterator[None]:
+    """Serve while the block runs; then take no more calls and finish those taken, as long as that may last."""
+    options = [
+        ("grpc.max_receive_message_length", max_message_bytes),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.so_reuseport", 0),  # else two servers could share a port, and each get half of the calls
+    ]
+    server = grpc.aio.server(options=options)
+    server.add_generic_rpc_handlers((service.handlers,))
+    shown = f"[{host}]" if ":" in host else host
+    bound = server.add_insecure_port(f"{shown}:{port}")
+    await server.start()
+    log.info("listening for gRPC", address=f"{shown}:{bound}")
+    try:
+        yield
+    finally:
+        await server.stop(drain_timeout_seconds)

@@ -1,0 +1,84 @@
+"""What every answer of a model says of it, and the answers in place of one: by status, in each dialect's shape. Pure.
+
+The refusals are made of the one table of statuses, and of the errors' own docstrings.
+"""
+
+from collections.abc import Iterable
+
+from serve.errors import (
+    MethodNotAllowed,
+    ModelNotFound,
+    NotAcceptable,
+    NotReady,
+    RouteNotFound,
+    ServeError,
+    VersionNotFound,
+)
+from serve.front.openapi.types import Schema, Schemas, array, record, ref
+from serve.front.status import PROBLEM_TYPE, RETRY_AFTER_SECONDS, STATUS
+
+_ELSEWHERE = (MethodNotAllowed, RouteNotFound)  # no answers of an operation that is described
+
+_TEXT: Schema = {"type": "string"}
+
+SCHEMAS: Schemas = {
+    "Problem": record(
+        {"title": _TEXT, "status": {"type": "integer"}, "code": _TEXT, "detail": _TEXT}, errors=array(ref("Flaw"))
+    )
+    | {"description": "Why there is no prediction (RFC 9457). `code` is stable; `detail` is a sentence for a person."},
+    "Flaw": record({"place": _TEXT, "detail": _TEXT})
+    | {"description": "One thing wrong with the inputs, and its place in the body, as in `inputs[3].age`."},
+    "MlflowError": record({"error_code": _TEXT, "message": _TEXT}, error_class=_TEXT, sqlstate=_TEXT)
+    | {"description": "Why there is no prediction, as MLflow's scoring server tells it."},
+    "InferenceError": record({"error": _TEXT})
+    | {"description": "Why there is no answer, as the Open Inference Protocol tells it."},
+}
+
+LINEAGE = {
+    name: {"schema": _TEXT, "description": meaning}
+    for name, meaning in {
+        "X-Model-Name": "The model that answered.",
+        "X-Model-Digest": "The SHA-256 tree digest of its bytes.",
+        "X-Model-Revision": "The git commit that pinned it.",
+        "X-Model-Run": "The MLflow run that made it.",
+    }.items()
+}
+
+
+def problems() -> Schema:
+    """Those of our own routes."""
+    return _by_status(STATUS, {PROBLEM_TYPE: {"schema": ref("Problem")}})
+
+
+def of_mlflow() -> Schema:
+    """Those of MLflow's routes: what does not fit is 400 there, and content that is not read is told as text."""
+    told = {kind: 400 if code == 422 else code for kind, code in STATUS.items() if kind is not NotAcceptable}
+    found = _by_status(told, {"application/json": {"schema": ref("MlflowError")}})
+    found["415"] = {**found["415"], "content": {"text/plain": {"schema": _TEXT}}}
+    return found
+
+
+def of_open_inference(*, predicts: bool) -> Schema:
+    """Those of the Open Inference Protocol, where what does not fit is 400 too; of an answer, or of telling alone."""
+    told = {kind: 400 if code == 422 else code for kind, code in STATUS.items() if kind is not NotAcceptable}
+    if not predicts:
+        told = {kind: code for kind, code in told.items() if kind in (ModelNotFound, VersionNotFound, NotReady)}
+    return _by_status(told, {"application/json": {"schema": ref("InferenceError")}})
+
+
+def _by_status(table: dict[type[ServeError], int], content: Schema) -> Schema:
+    codes = sorted({code for kind, code in table.items() if kind not in _ELSEWHERE})
+    kinds = {code: [kind for kind, its in table.items() if its == code and kind not in _ELSEWHERE] for code in codes}
+    return {str(code): {**_again(code), "description": _told(kinds[code]), "content": content} for code in codes}
+
+
+def _told(kinds: Iterable[type[ServeError]]) -> str:
+    """The errors' own docstrings: their first sentences."""
+    return " ".join((kind.__doc__ or kind.code).split("\n")[0] for kind in kinds)
+
+
+def _again(code: int) -> Schema:
+    if code not in RETRY_AFTER_SECONDS:
+        return {}
+    told = "After how many seconds to try again."
+    return {"headers": {"Retry-After": {"schema": {"type": "integer"}, "description": told}}}

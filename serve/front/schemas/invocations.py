@@ -1,0 +1,102 @@
+"""MLflow's own dialect: `POST /invocations`, `POST /models/{name}/invocations`, as `mlflow models serve` answers it.
+
+Source: mlflow/pyfunc/scoring_server. The verdict on inputs is MLflow's (see `bind_as_mlflow`); the shape of answers
+and refusals is MLflow's too. Mended: a fault of the model is 500, and no refusal repeats the data or a traceback.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from serve.errors import InvalidInputs, MalformedRequest, ServeError, UnsupportedContent
+from serve.front import formats
+from serve.front.dialect import Answer, Call
+from serve.front.formats.mlflow_json import document, write
+from serve.front.status import retry_after, status, text
+from serve.inference import InferenceRequest, InferenceResponse
+from serve.signature import payload
+from serve.signature.binding import Bound, bind_as_mlflow, bind_document
+from serve.signature.spec import Signature
+
+DOCUMENTS = ("text/csv", "application/vnd.apache.parquet")  # which MLflow's pandas reads in the worker
+
+# MLflow's words for a status: mlflow/exceptions.py, ERROR_CODE_TO_HTTP_STATUS.
+_WORDS = {
+    400: "BAD_REQUEST",
+    404: "RESOURCE_DOES_NOT_EXIST",
+    429: "RESOURCE_EXHAUSTED",
+    503: "TEMPORARILY_UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MlflowReading:
+    """A JSON body, read as MLflow reads it."""
+
+    body: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.body)
+
+    def bind(self, signature: Signature) -> Bound:
+        return bind_as_mlflow(payload.parse_leniently(_document(self.body), self.body), signature)
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentReading:
+    """A body of CSV or Parquet, for MLflow's own pandas in the worker."""
+
+    body: bytes
+    kind: str
+
+    @property
+    def size(self) -> int:
+        return 0  # nothing is read here
+
+    def bind(self, signature: Signature) -> Bound:
+        return bind_document(self.body, self.kind, signature)
+
+
+def _document(body: bytes) -> Any:
+    """A body as JSON; with NaN and infinities too, which MLflow's clients write for missing values."""
+    try:
+        return document(body)
+    except MalformedRequest:
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError):
+            pass
+        raise
+
+
+class Invocations:
+    """See `Dialect`."""
+
+    def decode(self, call: Call) -> InferenceRequest:
+        name = call.arguments.get("name")
+        header = call.headers.get("content-type", "")
+        reader, kind = formats.reader(header), header.split(";")[0].strip().lower()
+        if kind in DOCUMENTS:
+            return InferenceRequest(name, None, DocumentReading(call.body, kind), call.received)
+        reading = MlflowReading(call.body) if kind == formats.JSON else reader(call.body)
+        return InferenceRequest(name, None, reading, call.received)
+
+    def encode(self, call: Call, response: InferenceResponse) -> Answer:
+        body = write(response.value, unwrapped=response.bound.unwrapped)
+        return Answer(200, formats.JSON, body, tuple(response.lineage.items()))
+
+    def refuse(self, error: ServeError) -> Answer:
+        code = status(error)
+        told = text(error.message)
+        if isinstance(error, UnsupportedContent):
+            return Answer(code, "text/plain; charset=utf-8", told.encode())
+        code = 400 if code == 422 else code
+        body = {"error_code": _WORDS.get(code, "BAD_REQUEST" if code < 500 else "INTERNAL_ERROR"), "message": told}
+        if isinstance(error, InvalidInputs):
+            body["error_code"] = "INVALID_PARAMETER_VALUE"
+            body |= {"error_class": "SCHEMA_ENFORCEMENT_FAILED", "sqlstate": "KAM01"}
+        return Answer(code, formats.JSON, orjson.dumps(body), retry_after(code))

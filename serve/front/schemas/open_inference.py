@@ -1,0 +1,63 @@
+"""The Open Inference Protocol v2 over HTTP: `POST /v2/models/{name}[/versions/{version}]/infer`.
+
+JSON or binary, by the header Inference-Header-Content-Length; the Content-Type is not looked at, for the protocol
+gives it no meaning and its clients send any. Refusals are `{"error": "…"}`, and what does not fit is 400.
+"""
+
+import orjson
+
+from serve.errors import MalformedRequest, ServeError
+from serve.front.dialect import Answer, Call
+from serve.front.open_inference import metadata
+from serve.front.open_inference.answer import outputs
+from serve.front.open_inference.body import BodyReading, written
+from serve.front.open_inference.request import wanted
+from serve.front.status import in_one, retry_after, status
+from serve.inference import InferenceRequest, InferenceResponse
+
+JSON, BINARY = "application/json", "application/octet-stream"
+JSON_LENGTH = "inference-header-content-length"
+
+
+class OpenInference:
+    """See `Dialect`. A compressed body may have `max_body_bytes` when it is unpacked."""
+
+    def __init__(self, max_body_bytes: int) -> None:
+        self._max_body_bytes = max_body_bytes
+
+    def decode(self, call: Call) -> InferenceRequest:
+        encoding = call.headers.get("content-encoding", "").strip().lower()
+        reading = BodyReading(
+            call.body,
+            _json_length(call.headers.get(JSON_LENGTH)),
+            "" if encoding == "identity" else encoding,
+            self._max_body_bytes,
+        )
+        return InferenceRequest(call.arguments.get("name"), call.arguments.get("version"), reading, call.received)
+
+    def encode(self, call: Call, response: InferenceResponse) -> Answer:
+        asked = wanted(response.bound)
+        tensors = outputs(response.value, response.signature, asked)
+        body, json_length = written(tensors, asked, response.model, metadata.version(response.lineage))
+        lineage = tuple(response.lineage.items())
+        if json_length is None:
+            return Answer(200, JSON, body, lineage)
+        return Answer(200, BINARY, body, ((JSON_LENGTH, str(json_length)), *lineage))
+
+    def refuse(self, error: ServeError) -> Answer:
+        return refused(error)
+
+
+def refused(error: ServeError) -> Answer:
+    """The answer in place of any other, on all routes of the protocol."""
+    code = 400 if status(error) == 422 else status(error)
+    allow = (("allow", "POST"),) if code == 405 else ()
+    return Answer(code, JSON, orjson.dumps({"error": in_one(error)}), (*retry_after(code), *allow))
+
+
+def _json_length(header: str | None) -> int | None:
+    if header is None:
+        return None
+    if not (header.isascii() and header.isdecimal() and len(header) < 20):
+        raise MalformedRequest("the header Inference-Header-Content-Length must be a whole number of bytes")
+    return int(header)

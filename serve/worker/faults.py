@@ -1,0 +1,16 @@
+"""A fault that crossed the wire → the error its caller hears. The log hears all of it where it is the model's."""
+
+import structlog
+
+from serve.child.wire import Fault
+from serve.errors import InvalidInputs, PredictFailed, ServeError
+
+log = structlog.get_logger()
+
+
+def error(model: str, fault: Fault) -> ServeError:
+    """What `model`'s caller is told: what MLflow refused, or that the model failed and nothing more."""
+    if fault.whose == "caller":
+        return InvalidInputs(fault.message)
+    log.error("predict failed", model=model, kind=fault.kind, message=fault.message, trace=fault.trace)
+    return PredictFailed(model, fault.kind, fault.message, fault.trace)

@@ -1,0 +1,44 @@
+"""One answer in chunks, through one process: each is asked for once its caller has taken the one before.
+
+In goes an entry, out comes the process's last word on it; in between its caller gets the chunks. The process is
+told to stop where the caller has left, or takes nothing for as long as the model may take for a chunk: a caller
+that sleeps must not keep a worker.
+"""
+
+import asyncio
+import time
+
+from serve.batch.batcher import StreamEntry
+from serve.child import wire
+from serve.errors import ReadTooSlowly
+from serve.metrics import Metrics
+from serve.worker.process import Process
+
+
+async def bring(name: str, process: Process, entry: StreamEntry, metrics: Metrics) -> wire.Done | wire.Failed:
+    """All of model `name`'s answer; `Died` where the process does, `TimeoutError` where it is stuck."""
+    began = time.monotonic()
+    reply = await _ask(process, wire.Stream(entry.value, dict(entry.params)), entry.deadline - began)
+    metrics.stage_seconds.labels(name, "first_chunk").observe(time.monotonic() - began)
+    while isinstance(reply, wire.Chunk):
+        metrics.chunks.labels(name).inc()
+        entry.bring(reply.value)
+        reply = await _ask(process, await _next(name, entry), entry.patience)
+    return reply
+
+
+async def _ask(
+    process: Process, message: wire.Stream | wire.Next | wire.Stop, seconds: float
+) -> wire.Chunk | wire.Done | wire.Failed:
+    async with asyncio.timeout(max(0.0, seconds)):
+        return await process.stream(message)
+
+
+async def _next(name: str, entry: StreamEntry) -> wire.Next | wire.Stop:
+    """What to ask for, once the caller has taken the last chunk or will not."""
+    try:
+        async with asyncio.timeout(entry.patience):
+            return wire.Next() if await entry.chunks.wanted() else wire.Stop()
+    except TimeoutError:
+        entry.refuse(ReadTooSlowly(name, entry.patience))
+        return wire.Stop()
