@@ -9,15 +9,32 @@ import pytest
 from serve.child import wire
 from serve.worker.process import CHILD
 
+SIBLINGS = {path.stem for path in CHILD.glob("*.py")} - {"__init__", "__main__"}
 
-@pytest.fixture(scope="session")
-def outputs() -> ModuleType:
-    """`serve/child/outputs.py`, whose `wire` is the very module the server uses, so that values compare."""
+
+def child_module(name: str) -> ModuleType:
+    """`serve/child/<name>.py`, whose `wire` is the very module the server uses, so that values compare."""
+    before = set(sys.modules)
     sys.modules["wire"] = wire
     sys.path.insert(0, str(CHILD))
     try:
-        return importlib.import_module("outputs")
+        return importlib.import_module(name)
     finally:
         sys.path.remove(str(CHILD))
-        for name in ("outputs", "plain", "wire"):
-            del sys.modules[name]
+        for sibling in SIBLINGS - before:
+            sys.modules.pop(sibling, None)
+
+
+@pytest.fixture(scope="session")
+def outputs() -> ModuleType:
+    return child_module("outputs")
+
+
+@pytest.fixture(scope="session")
+def inputs() -> ModuleType:
+    return child_module("inputs")
+
+
+@pytest.fixture(scope="session")
+def model() -> ModuleType:
+    return child_module("model")

@@ -1,7 +1,5 @@
 """The child's `Model` where it streams: what it says of a model, and of each chunk."""
 
-import importlib
-import sys
 from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -11,25 +9,9 @@ from mlflow.pyfunc import ChatModel, PythonModel
 from mlflow.pyfunc.loaders.chat_model import _ChatModelPyfuncWrapper
 from mlflow.pyfunc.model import _PythonModelPyfuncWrapper
 
-from serve.child import wire
 from serve.child.wire import JSON, Chunk, Done, Failed, Part, Value
-from serve.worker.process import CHILD
 
 VALUE = Value("array", (Part(None, "<f8", (1,), bytes(8)),))
-
-
-@pytest.fixture(scope="module")
-def model() -> ModuleType:
-    """`serve/child/model.py`, whose `wire` is the very module the server uses."""
-    before = set(sys.modules)
-    sys.modules["wire"] = wire
-    sys.path.insert(0, str(CHILD))
-    try:
-        return importlib.import_module("model")
-    finally:
-        sys.path.remove(str(CHILD))
-        for name in {"faults", "inputs", "model", "outputs", "plain", "wire"} - before:
-            sys.modules.pop(name, None)
 
 
 class Pyfunc:
@@ -147,6 +129,7 @@ class MuteChat(ChatModel):
         return messages
 
 
+@pytest.mark.filterwarnings("ignore:.*ChatModel.*:FutureWarning")
 def test_a_model_streams_where_mlflow_and_its_author_say_so(model: ModuleType) -> None:
     def streams(wrapper: Any, streamable: bool = True) -> bool:
         return bool(model.Model(Pyfunc(wrapper.predict_stream, wrapper, streamable)).streams)

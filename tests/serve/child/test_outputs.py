@@ -71,12 +71,12 @@ RESULTS: dict[str, tuple[Any, Any]] = {
     "nan": (math.nan, None),
     "infinity": (-math.inf, None),
     "text": ("Grüße 😀 \u2028 \0", "Grüße 😀 \u2028 \0"),
-    "half a surrogate pair": (["a\ud800b"], ["a?b"]),
-    "half a surrogate pair in a key": ({"\ud800": 1}, {"?": 1}),
+    "half a surrogate pair": (["a\ud800b"], ["a\ufffdb"]),
+    "half a surrogate pair in a key": ({"\ud800": 1}, {"\ufffd": 1}),
     "large integer": (2**63 - 1, 2**63 - 1),
     "array": (np.array([[1.5, 2.0]]), [[1.5, 2.0]]),
     "float16": (np.array([0.5, math.nan], "f2"), [0.5, None]),
-    "float32": (np.array([0.1], "f4"), [0.1]),
+    "float32": (np.array([0.1], "f4"), [0.10000000149011612]),
     "longdouble": (np.array([0.5, math.inf], np.longdouble), [0.5, None]),
     "big-endian": (np.array([1.5, 2.5], ">f8"), [1.5, 2.5]),
     "big-endian integers": (np.array([1, 256], ">i4"), [1, 256]),
@@ -95,7 +95,7 @@ RESULTS: dict[str, tuple[Any, Any]] = {
     "objects": (np.array([1, "a", None, math.nan], object), [1, "a", None, None]),
     "arrays in objects": (np.array([np.array([1.5, math.nan]), {}], object), [[1.5, None], {}]),
     "records": (np.array([(1, 0.5)], [("a", "i4"), ("b", "f8")]), [[1, 0.5]]),
-    "dates": (np.array(["2024-05-31", "NaT"], "M8[D]"), ["2024-05-31T00:00:00", None]),
+    "dates": (np.array(["2024-05-31", "NaT"], "M8[D]"), ["2024-05-31", None]),
     "nanoseconds": (np.array(["2024-05-31T12:00:00.5"], "M8[ns]"), ["2024-05-31T12:00:00.500000"]),
     "np.float32": (np.float32(0.5), 0.5),
     "np.float64 nan": (np.float64("nan"), None),
@@ -103,7 +103,7 @@ RESULTS: dict[str, tuple[Any, Any]] = {
     "np.int64": (np.int64(7), 7),
     "np.bool": (np.bool_(False), False),
     "np.str": (np.str_("a"), "a"),
-    "np.datetime64": (np.datetime64("2024-05-31"), "2024-05-31T00:00:00"),
+    "np.datetime64": (np.datetime64("2024-05-31"), "2024-05-31"),
     "np NaT": (np.datetime64("NaT"), None),
     "pd.NA": (pd.NA, None),
     "pd.NaT": (pd.NaT, None),
@@ -112,6 +112,8 @@ RESULTS: dict[str, tuple[Any, Any]] = {
     "datetime": (NOON, "2024-05-31T12:00:00+00:00"),
     "time": (datetime.time(12, 30), "12:30:00"),
     "decimal": (decimal.Decimal("0.5"), 0.5),
+    "decimal signaling nan": (decimal.Decimal("sNaN"), None),
+    "duration": (pd.Timedelta("1s"), "P0DT0H0M1S"),
     "decimal nan": ([decimal.Decimal("NaN"), decimal.Decimal("-Infinity")], [None, None]),
     "bytes": (b"\0\xff", "AP8="),
     "bytearray": (bytearray(b"\0\xff"), "AP8="),
@@ -130,7 +132,7 @@ RESULTS: dict[str, tuple[Any, Any]] = {
         {"a": [1, 2], "b": [[0.5], [None]]},
     ),
     "dict of odd arrays": ({"a": np.array(["x"]), "b": np.array([1])}, {"a": ["x"], "b": [1]}),
-    "nested": ({"a": {1: [{"b": math.nan, None: (1,)}]}}, {"a": {"1": [{"b": None, "None": [1]}]}}),
+    "nested": ({"a": {1: [{"b": math.nan, None: (1,)}]}}, {"a": {"1": [{"b": None, "null": [1]}]}}),
     "pydantic": (ANSWER, PLAIN_ANSWER),
     "nested pydantic": ([Outer(inner=ANSWER)], [{"inner": PLAIN_ANSWER}]),
     "frame": (pd.DataFrame({"a": [1, 2], "b": [0.5, math.nan]}), [{"a": 1, "b": 0.5}, {"a": 2, "b": None}]),
@@ -169,11 +171,11 @@ RESULTS: dict[str, tuple[Any, Any]] = {
     "frame with columns in levels": (pd.DataFrame({("a", "b"): [1]}), [{"('a', 'b')": 1}]),
     "frame without rows": (pd.DataFrame({"a": []}), []),
     "frame without columns": (pd.DataFrame(), []),
-    "frame with half a surrogate pair": (pd.DataFrame({"a": pd.Series(["\ud800"], dtype=object)}), [{"a": "?"}]),
+    "frame with half a surrogate pair": (pd.DataFrame({"a": pd.Series(["\ud800"], dtype=object)}), [{"a": "\ufffd"}]),
     "series": (pd.Series([1, 2], name="a"), [{"a": 1}, {"a": 2}]),
     "series without a name": (pd.Series([0.5]), [{"0": 0.5}]),
     "frame in a dict": ({"f": pd.DataFrame({"a": [1, None]})}, {"f": [{"a": 1.0}, {"a": None}]}),
-    "series in a list": ([pd.Series([1], name="a")], [[{"a": 1}]]),
+    "series in a list": ([pd.Series([1], name="a")], [[1]]),
 }
 
 
@@ -197,14 +199,12 @@ def rows() -> Iterator[int]:
 @pytest.mark.parametrize(
     ("result", "error"),
     [
-        (object(), "the model returned a object, which has no JSON form"),
-        (rows(), "the model returned a generator, which has no JSON form"),
-        (1j, "the model returned a complex, which has no JSON form"),
-        (np.array([1j]), "the model returned a complex, which has no JSON form"),
-        (pd.Timedelta("1s"), "the model returned a Timedelta, which has no JSON form"),
-        ([lambda: 1], "the model returned a function, which has no JSON form"),
-        (endless(), "recursion"),
-        (decimal.Decimal("sNaN"), "cannot convert signaling NaN"),
+        (object(), "the model returned a value of type object, which has no JSON form"),
+        (rows(), "the model returned a value of type generator, which has no JSON form"),
+        (1j, "the model returned a value of type complex, which has no JSON form"),
+        (np.array([1j]), "the model returned a value of type complex, which has no JSON form"),
+        ([lambda: 1], "the model returned a value of type function, which has no JSON form"),
+        (endless(), "the model returned a list that holds itself"),
     ],
 )
 def test_what_json_can_not_express_is_the_models_fault(outputs: ModuleType, result: Any, error: str) -> None:
@@ -217,11 +217,12 @@ def test_what_json_can_not_express_is_the_models_fault(outputs: ModuleType, resu
     [
         (np.array([1.0]), "array", ["<f8"]),
         (np.array([1.0], ">f4"), "array", ["<f4"]),
-        (np.array(["a"]), "json", [JSON]),
+        (np.array(["a"]), "array", [JSON]),
         ({"a": np.array([1]), "b": np.array([True])}, "arrays", ["<i8", "|b1"]),
         ({}, "json", [JSON]),
         (pd.DataFrame({"a": [1.0], "b": ["x"]}), "frame", ["<f8", JSON]),
-        (pd.DataFrame({"a": pd.array([1], dtype="Int64")}), "frame", [JSON]),
+        (pd.DataFrame({"a": pd.array([1], dtype="Int64")}), "frame", ["<i8"]),
+        (pd.DataFrame({"a": pd.array([1, None], dtype="Int64")}), "frame", [JSON]),
         ([1.0], "json", [JSON]),
     ],
 )
@@ -315,12 +316,3 @@ def test_any_mixture_of_values_is_strict_json(outputs: ModuleType, result: Any) 
 def test_any_column_of_a_frame_is_strict_json(outputs: ModuleType, column: list[Any]) -> None:
     frame = pd.DataFrame({"a": pd.Series(column, dtype=object)})
     assert len(predictions(outputs, frame)) == len(column)
-
-
-def test_base64_becomes_bytes_and_null_stays_null(outputs: ModuleType) -> None:
-    assert outputs.objects(["AP8=", None], encoded=True).tolist() == [b"\0\xff", None]
-
-
-def test_other_items_stay_what_they_are_even_where_they_are_lists(outputs: ModuleType) -> None:
-    found = outputs.objects([[1, 2], [3, 4]], encoded=False)
-    assert (found.shape, found.tolist()) == ((2,), [[1, 2], [3, 4]])

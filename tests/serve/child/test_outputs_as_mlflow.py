@@ -4,7 +4,6 @@ Each way in which an answer may differ is a rule here, with the name that docs/o
 MLflow can't write at all is ours to define: test_outputs.py says how.
 """
 
-import base64
 import datetime
 import io
 import json
@@ -55,7 +54,10 @@ def date(theirs: Any, ours: Any) -> bool:
     if not isinstance(theirs, int) or not isinstance(ours, str):
         return False
     texts = {str(np.datetime64(theirs, unit)) for unit in (*UNITS, "ps")}
-    return ours in {*texts, *(pd.Timestamp(np.datetime64(theirs, unit)).isoformat() for unit in ("s", "ms", "us", "ns"))}
+    return ours in {
+        *texts,
+        *(pd.Timestamp(np.datetime64(theirs, unit)).isoformat() for unit in ("s", "ms", "us", "ns")),
+    }
 
 
 def duration(theirs: Any, ours: Any) -> bool:

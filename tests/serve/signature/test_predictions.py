@@ -48,8 +48,8 @@ def test_an_empty_array_is_an_empty_list(shape: tuple[int, ...]) -> None:
     assert predictions("array", raw(None, np.zeros(shape), "<f4")) == np.zeros(shape).tolist()
 
 
-def test_float32_is_written_as_short_as_it_is_exact() -> None:
-    assert to_json(Value("array", (raw(None, [0.1], "<f4"),))) == b'{"predictions":[0.1]}'
+def test_float32_is_written_as_the_very_number_it_is_as_mlflow_writes_it() -> None:
+    assert to_json(Value("array", (raw(None, [0.1], "<f4"),))) == b'{"predictions":[0.10000000149011612]}'
 
 
 @pytest.mark.parametrize("dtype", ["<f2", "<f4", "<f8"])

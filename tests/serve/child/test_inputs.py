@@ -1,0 +1,59 @@
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from serve.child.wire import BASE64, JSON, Part, Value
+
+
+def frame(*parts: Part) -> Value:
+    return Value("frame", parts)
+
+
+def text(name: str, data: bytes, rows: int, dtype: str = JSON) -> Part:
+    return Part(name, dtype, (rows,), data)
+
+
+def test_columns_of_text_have_the_dtype_that_pandas_gives_them_anywhere(inputs: ModuleType) -> None:
+    one, other = frame(text("x", b'["a"]', 1)), frame(text("x", b'["b", "c"]', 2))
+    found = inputs.given((one, other), None)
+    pd.testing.assert_frame_equal(found, pd.DataFrame({"x": ["a", "b", "c"]}))
+
+
+def test_base64_becomes_bytes_and_null_stays_null(inputs: ModuleType) -> None:
+    found = inputs.given((frame(text("x", b'["AP8=", null]', 2, BASE64)),), None)
+    assert found["x"].tolist() == [b"\0\xff", None]
+
+
+def test_nested_items_stay_lists(inputs: ModuleType) -> None:
+    found = inputs.given((frame(text("x", b"[[1, 2], [3]]", 2)),), None)
+    assert found["x"].tolist() == [[1, 2], [3]]
+
+
+def test_numbers_keep_their_dtype_and_the_frame_counts_its_rows_from_nought(inputs: ModuleType) -> None:
+    part = Part("x", "<f4", (2,), np.array([1.5, 2.5], "<f4").tobytes())
+    found = inputs.given((frame(part), frame(part)), None)
+    assert (found["x"].dtype, list(found.index)) == (np.dtype("f4"), [0, 1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(b"[1]", b'["a"]'), (b"[1]", b"[1.5]"), (b'["a"]', b"[null]"), (b"[[1]]", b"[1]")]
+)
+def test_columns_that_pandas_would_read_otherwise_together_are_not_joined(
+    inputs: ModuleType, one: bytes, other: bytes
+) -> None:
+    with pytest.raises(inputs.Unjoinable):
+        inputs.given((frame(text("x", one, 1)), frame(text("x", other, 1))), None)
+
+
+def test_an_array_of_objects_keeps_its_shape(inputs: ModuleType) -> None:
+    found = inputs.given((Value("array", (Part(None, JSON, (1, 2), b'["a", [1]]'),)),), None)
+    assert (found.shape, found.tolist()) == ((1, 2), [["a", [1]]])
+
+
+def test_requests_are_read_one_by_one(inputs: ModuleType) -> None:
+    request: Any = Value("request", (Part("inputs", JSON, (1,), b'{"inputs": [1]}'),))
+    with pytest.raises(inputs.Unjoinable):
+        inputs.given((request, request), None)
