@@ -38,6 +38,7 @@ _TELLING = [
         r"Expected data to be (?:a )?[a-z ]+, got \w+",
         r"Failed to convert column [^.]{1,80} from type [\w\[\]<>]+ to [\w\[\]<>]+",
         r"'predict_stream' requires single input",
+        r"the model's environment has no library that reads [\w./-]+",
         r"The length of values for each input/column name are not the same",
     )
 ]

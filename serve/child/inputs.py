@@ -51,6 +51,8 @@ def given(values: tuple[wire.Value, ...], metadata: Any) -> Any:
 def _read(part: wire.Part, metadata: Any) -> Any:
     try:
         return _parsed(str(part.name), bytes(part.data), metadata)
+    except ImportError as error:
+        raise Unreadable(f"the model's environment has no library that reads {part.name}") from error
     except Exception as error:
         raise Unreadable(str(error)) from error
 

@@ -16,14 +16,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from serve.errors import MethodNotAllowed, RouteNotFound
-from serve.front import describe
+from serve.front import describe, docs
 from serve.front.openapi import document
 from serve.front.scoring import Handler
 from serve.front.status import PROBLEM_TYPE, problem, status
 from serve.metrics import Metrics
 from serve.rollout import Rollout
-
-_DOCS = {"tryItOutEnabled": True, "displayRequestDuration": True, "defaultModelsExpandDepth": 0}
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -37,10 +35,11 @@ def application(
     default_model: str | None = None,
 ) -> FastAPI:
     """The whole HTTP surface of the server; `endpoints` are those kept clear of FastAPI, by path."""
-    app = FastAPIOffline(title="Pinion", version=version, lifespan=lifespan, swagger_ui_parameters=_DOCS)
+    app = FastAPIOffline(title="Pinion", version=version, lifespan=lifespan, docs_url=None, static_url=docs.FILES)
     app.router.routes.extend(Route(path, endpoint) for path, endpoint in endpoints.items())
     _control_routes(app, rollout, metrics)
     app.add_exception_handler(HTTPException, _problem)
+    app.add_route("/docs", lambda request: docs.page(app.openapi(), request.scope.get("root_path", "")))
     app.openapi = lambda: _openapi(app, rollout, default_model)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 

@@ -40,7 +40,9 @@ def batches(draw: st.DrawFn) -> Batch:
 @st.composite
 def _data(draw: st.DrawFn, signed: Signed, form: str) -> Any:
     if not signed.inputs:
-        return draw(st.lists(st.lists(st.integers(0, 3) | st.floats(0, 1), min_size=2, max_size=2), min_size=1, max_size=3))
+        return draw(
+            st.lists(st.lists(st.integers(0, 3) | st.floats(0, 1), min_size=2, max_size=2), min_size=1, max_size=3)
+        )
     if signed.tensors:
         return draw(_tensors(signed, form))
     names, rows = draw(table(signed, exact=True))

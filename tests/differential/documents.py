@@ -35,12 +35,29 @@ def envelopes(draw: st.DrawFn, signatures: st.SearchStrategy[Signed]) -> Case:
 @st.composite
 def _bytes(draw: st.DrawFn, body: dict[str, Any]) -> bytes:
     text = json.dumps(body)
-    other = draw(st.sampled_from(("inputs", "instances", "dataframe_records", "predictions", "signature_name", "params")))
+    other = draw(
+        st.sampled_from(("inputs", "instances", "dataframe_records", "predictions", "signature_name", "params"))
+    )
     return draw(
         st.sampled_from(
             (
-                *(text[:-1].encode(), text.encode() + b"}", b"", b" ", b"null", b"[]", b"3", b"\xff", b'{"inputs": \xc3}'),
-                *(json.dumps([body]).encode(), json.dumps(text).encode(), text.encode() + b"\n\n", b"\t" + text.encode()),
+                *(
+                    text[:-1].encode(),
+                    text.encode() + b"}",
+                    b"",
+                    b" ",
+                    b"null",
+                    b"[]",
+                    b"3",
+                    b"\xff",
+                    b'{"inputs": \xc3}',
+                ),
+                *(
+                    json.dumps([body]).encode(),
+                    json.dumps(text).encode(),
+                    text.encode() + b"\n\n",
+                    b"\t" + text.encode(),
+                ),
                 *(json.dumps({**body, other: [1]}).encode(), json.dumps({other: [[1]], **body}).encode()),
                 *(text.replace("1", "+1").encode(), text.replace('"', "'").encode(), (text[:-1] + ",}").encode()),
             )
@@ -72,7 +89,12 @@ def parquets(draw: st.DrawFn, signatures: st.SearchStrategy[Signed]) -> Case:
     frame = pd.DataFrame(rows, columns=[str(at if name is None else name) for at, name in enumerate(names)])
     for at, spec in enumerate(signed.inputs):
         dtype = draw(st.sampled_from((_PANDAS[spec["type"]], None)))
-        if dtype and at < len(names) and frame.columns[at] == str(spec.get("name", at)) and not frame.iloc[:, at].hasnans:
+        if (
+            dtype
+            and at < len(names)
+            and frame.columns[at] == str(spec.get("name", at))
+            and not frame.iloc[:, at].hasnans
+        ):
             frame = frame.astype({frame.columns[at]: dtype}) if dtype != "bytes" else frame
     if draw(rarely()):
         frame["extra"] = 1.5
@@ -96,5 +118,12 @@ _PANDAS = {
 
 
 def _spoiled(body: bytes) -> st.SearchStrategy[bytes]:
-    broken = (body[: len(body) // 2], body + b"\xff,\xfe", b"", b"PAR1", body.replace(b"\n", b"\n\n"), body.replace(b",", b";"))
+    broken = (
+        body[: len(body) // 2],
+        body + b"\xff,\xfe",
+        b"",
+        b"PAR1",
+        body.replace(b"\n", b"\n\n"),
+        body.replace(b",", b";"),
+    )
     return st.one_of(st.just(body), st.just(body), st.just(body), st.sampled_from(broken))

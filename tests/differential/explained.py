@@ -56,6 +56,11 @@ def _is_default_index(mlflow: Any, ours: Any) -> bool:
     )
 
 
+def _is_no_params_for_none_declared(mlflow: Any, ours: Any) -> bool:
+    """Of descriptions: a model that declares no params gets None, and never an empty dict."""
+    return mlflow == {"dict": []} and ours == "builtins.NoneType None"
+
+
 PLACES: dict[str, Callable[[Any, Any], bool]] = {
     "null-for-nan": _is_null_for_nan,
     "null-for-nat": _is_null_for_nat,
@@ -63,6 +68,7 @@ PLACES: dict[str, Callable[[Any, Any], bool]] = {
     "date-for-nanoseconds": _is_date_for_nanoseconds,
     "object-for-its-keys": _is_object_for_its_keys,
     "default-index": _is_default_index,
+    "params-none": _is_no_params_for_none_declared,
 }
 
 

@@ -89,7 +89,9 @@ def _added(tree: Any, path: Path) -> st.SearchStrategy[Any]:
 
     def add(item: Any) -> st.SearchStrategy[Any]:
         if isinstance(item, dict):
-            return st.tuples(st.sampled_from(("extra", "a", "b", "index", "0")), ODD).map(lambda new: {**item, new[0]: new[1]})
+            return st.tuples(st.sampled_from(("extra", "a", "b", "index", "0")), ODD).map(
+                lambda new: {**item, new[0]: new[1]}
+            )
         return ODD.map(lambda new: [*item, new]) if isinstance(item, list) else ODD
 
     found: list[Any] = []
@@ -99,7 +101,9 @@ def _added(tree: Any, path: Path) -> st.SearchStrategy[Any]:
 
 def _reversed(tree: Any, path: Path) -> st.SearchStrategy[Any]:
     def turn(item: Any) -> Any:
-        return dict(reversed(item.items())) if isinstance(item, dict) else item[::-1] if isinstance(item, list) else item
+        return (
+            dict(reversed(item.items())) if isinstance(item, dict) else item[::-1] if isinstance(item, list) else item
+        )
 
     return st.just(changed(tree, path, turn))
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,6 @@ from mlflow.models import Model
 from mlflow.pyfunc import PyFuncModel, scoring_server
 
 logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # it warns of every column it leaves out
-SERVING = "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"  # what MLflow's server sets, and what its type hints look at
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,6 @@ def calls(model: PyFuncModel) -> int:
 
 def ask(model: PyFuncModel, body: bytes, content_type: str) -> Verdict:
     """What MLflow's scoring server says to this body. Whatever it raises is a refusal, as over HTTP."""
-    os.environ[SERVING] = "true"
     before = calls(model)
     try:
         with warnings.catch_warnings():
@@ -86,8 +84,6 @@ def ask(model: PyFuncModel, body: bytes, content_type: str) -> Verdict:
             answer = scoring_server.invocations(body, content_type, model, model.metadata.get_input_schema())
     except Exception as error:
         return Verdict(False, reason=f"{type(error).__name__}: {error}", reached=calls(model) > before)
-    finally:
-        del os.environ[SERVING]
     if answer.status != 200:
         return Verdict(False, reason=answer.response)
     return Verdict(True, json.loads(answer.response), reached=True)
@@ -114,12 +110,12 @@ def rows_of(value: Any) -> list[Any]:
     if isinstance(value, pd.DataFrame):
         columns = [[described(name), _dtype(value.dtypes.iloc[at])] for at, name in enumerate(value.columns)]
         ranged = isinstance(value.index, pd.RangeIndex)
-        cells = zip(*(value.iloc[:, at].tolist() for at in range(value.shape[1])))
+        cells = zip(*(value.iloc[:, at].tolist() for at in range(value.shape[1])), strict=True)
         return [{"frame": columns, "ranged": ranged, "cells": [described(cell) for cell in row]} for row in cells]
     if isinstance(value, np.ndarray) and value.ndim:
         return [described(row) for row in value]
     if isinstance(value, dict) and value and all(isinstance(item, np.ndarray) and item.ndim for item in value.values()):
-        return [dict(zip(value, map(described, row))) for row in zip(*value.values())]
+        return [dict(zip(value, map(described, row), strict=True)) for row in zip(*value.values(), strict=False)]
     return [described(value)]
 
 

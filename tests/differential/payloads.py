@@ -98,7 +98,9 @@ def _split(draw: st.DrawFn, names: list[str | None], rows: Rows) -> dict[str, An
     elif draw(rarely()):
         split["columns"] = draw(st.sampled_from((list(range(len(names))), [str(at) for at in range(len(names))], None)))
     if draw(rarely()):
-        split["index"] = draw(st.sampled_from((list(range(len(rows))), list("abcd")[: len(rows)], [7] * len(rows), None)))
+        split["index"] = draw(
+            st.sampled_from((list(range(len(rows))), list("abcd")[: len(rows)], [7] * len(rows), None))
+        )
     return {"dataframe_split": split}
 
 
@@ -214,7 +216,12 @@ def _free_body(draw: st.DrawFn) -> dict[str, Any]:
     if form == "unified":
         return {draw(st.sampled_from(("messages", "prompt", "input"))): draw(anything), "a": draw(anything)}
     if form == "dataframe_split":
-        return {form: {"columns": ["a", "b"], "data": draw(st.lists(st.lists(anything, min_size=2, max_size=2), max_size=3))}}
+        return {
+            form: {
+                "columns": ["a", "b"],
+                "data": draw(st.lists(st.lists(anything, min_size=2, max_size=2), max_size=3)),
+            }
+        }
     if form == "dataframe_records":
         return {form: draw(st.lists(st.fixed_dictionaries({"a": anything}, optional={"b": anything}), max_size=3))}
     named = st.dictionaries(st.sampled_from(("a", "b")), st.one_of(anything, numbers), max_size=2)

@@ -1,4 +1,4 @@
-"""How generated cases are run: the same ones every time in `make check`, others every time and many more in `make e2e`."""
+"""How generated cases are run: the same ones every time in `make check`, other and many more ones in `make e2e`."""
 
 from collections.abc import Callable
 from typing import Any

@@ -13,7 +13,18 @@ SCALARS = ("boolean", "integer", "long", "float", "double", "string", "binary", 
 JSON_SCALARS = ("boolean", "long", "double", "string")  # those of which MLflow takes a nested value as JSON has it
 DTYPES = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
-    *("float16", "float32", "float64", "complex64", "complex128", "str", "bytes", "object", "datetime64", "datetime64[ns]"),
+    *(
+        "float16",
+        "float32",
+        "float64",
+        "complex64",
+        "complex128",
+        "str",
+        "bytes",
+        "object",
+        "datetime64",
+        "datetime64[ns]",
+    ),
 )
 COMMON_DTYPES = ("float32", "float64", "int32", "int64", "uint8", "bool", "str")
 PARAM_TYPES = ("boolean", "integer", "long", "float", "double", "string", "datetime", "object")
@@ -24,7 +35,7 @@ Spec = dict[str, Any]  # one entry of a schema
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A model's signature; without inputs and params, none. `hint` is a place in `models.HINTS`, if it is from there."""
+    """A model's signature; none without inputs and params. `hint` is a place in `models.HINTS`, if it is from there."""
 
     inputs: tuple[Spec, ...] = ()
     params: tuple[Spec, ...] = ()

@@ -46,7 +46,10 @@ def test_more_than_two_thousand_cases_are_tried() -> None:
 
 
 def test_the_page_tells_every_explained_difference_and_no_other() -> None:
-    assert re.findall(r"^### `([a-z0-9-]+)`$", PAGE.read_text(), re.MULTILINE) == [*explained.PLACES, *explained.VERDICTS]
+    assert re.findall(r"^### `([a-z0-9-]+)`$", PAGE.read_text(), re.MULTILINE) == [
+        *explained.PLACES,
+        *explained.VERDICTS,
+    ]
 
 
 def _family(family: str, cases: int, how: settings, probe: str = "whole") -> None:

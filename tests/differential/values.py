@@ -9,11 +9,39 @@ from hypothesis import strategies as st
 DATES = (
     *("2024-05-31", "2024-05-31T12:00:00", "2024-05-31 12:00:00.5", "2024-05-31T12:00:00.123456789", "2024-05-31T12"),
     *("2024-05-31T12:00:00Z", "2024-05-31T12:00:00+02:00", "2024-05-31T12:00:00.000001-0530", "1969-12-31T23:59:59"),
-    *("2024-02-30", "2024-13-01", "0001-01-01", "1677-09-21", "2262-04-12", "9999-12-31", "2024-05", "2024", "20240531"),
+    *(
+        "2024-02-30",
+        "2024-13-01",
+        "0001-01-01",
+        "1677-09-21",
+        "2262-04-12",
+        "9999-12-31",
+        "2024-05",
+        "2024",
+        "20240531",
+    ),
     *("31/05/2024", "05/31/2024", "May 31, 2024", "12:00", "NaT", "1700000000", "2024-W22-5"),
 )
 GOOD_DATES = DATES[:4]
-TEXTS = ("", "x", "é", "1", "1.5", "true", "None", "nan", "a\nb", "aGk=", "2024-05-31", "1+2j", "🎈", " ", "0x10", "1e3", "\u0000")
+TEXTS = (
+    "",
+    "x",
+    "é",
+    "1",
+    "1.5",
+    "true",
+    "None",
+    "nan",
+    "a\nb",
+    "aGk=",
+    "2024-05-31",
+    "1+2j",
+    "🎈",
+    " ",
+    "0x10",
+    "1e3",
+    "\u0000",
+)
 NUMBERS = (
     *(0, 1, -1, 2, 3, 7, 127, 128, 255, 256, 65504, 2**24 + 1, 2**31 - 1, 2**31, -(2**31), -(2**31) - 1),
     *(2**53 + 1, 2**63 - 1, 2**63, -(2**63), -(2**63) - 1, 2**64 - 1, 2**64, 10**25),
@@ -25,7 +53,9 @@ ODD: st.SearchStrategy[Any] = st.one_of(
     st.sampled_from(NUMBERS),
     st.sampled_from(TEXTS),
     st.sampled_from(DATES),
-    st.sampled_from(([], {}, [1], [[]], [None], ["x", 1], {"a": 1}, [[1.5, 2]], "!!", "aGk", "a=")).map(lambda item: item),
+    st.sampled_from(([], {}, [1], [[]], [None], ["x", 1], {"a": 1}, [[1.5, 2]], "!!", "aGk", "a=")).map(
+        lambda item: item
+    ),
 )
 _BYTES = st.binary(max_size=4).map(lambda data: base64.b64encode(data).decode())
 _EXACT: dict[str, st.SearchStrategy[Any]] = {
@@ -75,7 +105,11 @@ def items(dtype: str, exact: bool = False) -> st.SearchStrategy[Any]:
     """Items of a tensor of this numpy dtype."""
     if dtype.startswith("float"):
         whole = st.integers(-3, 3) if not exact else st.nothing()
-        return st.floats(width=int(dtype[5:]), allow_nan=False, allow_infinity=False) | whole | (st.nothing() if exact else st.just(math.nan))
+        return (
+            st.floats(width=int(dtype[5:]), allow_nan=False, allow_infinity=False)
+            | whole
+            | (st.nothing() if exact else st.just(math.nan))
+        )
     if dtype.startswith(("int", "uint")):
         return st.integers(0, 100) | (st.nothing() if exact else st.sampled_from(NUMBERS[:24]))
     return _ITEMS[dtype]

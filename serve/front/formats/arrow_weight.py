@@ -57,11 +57,13 @@ def _lengths(array: pa.Array) -> Array:
     type_ = array.type
     if types.is_string_view(type_) or types.is_binary_view(type_):
         views = np.frombuffer(array.buffers()[1] or b"", "<i4").reshape(-1, 4)  # of 16 bytes, the length first
-        return np.maximum(0, views[array.offset : array.offset + len(array), 0]).astype(float)
+        viewed: Array = np.maximum(0, views[array.offset : array.offset + len(array), 0]).astype(float)
+        return viewed
     if types.is_large_string(type_) or types.is_large_binary(type_) or types.is_string(type_) or types.is_binary(type_):
         wide = types.is_large_string(type_) or types.is_large_binary(type_)
         offsets = np.frombuffer(array.buffers()[1] or b"", "<i8" if wide else "<i4", array.offset + len(array) + 1)
         lengths: Array = np.diff(offsets[array.offset :].astype(float))
         return lengths
-    width = type_.byte_width if types.is_fixed_size_binary(type_) or types.is_decimal(type_) else _SLOT_BYTES
-    return np.full(len(array), float(width))
+    fixed = types.is_fixed_size_binary(type_) or types.is_decimal(type_)
+    weights: Array = np.full(len(array), float(type_.byte_width if fixed else _SLOT_BYTES))
+    return weights

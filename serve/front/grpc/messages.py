@@ -110,9 +110,9 @@ def _parameters(parameters: Mapping[str, pb.InferParameter]) -> dict[str, Any]:
 
 
 def _add(message: pb.ModelInferResponse, output: Output, *, raw: bool) -> None:
-    one = output if raw else output.as_text
+    one = output if raw else output.listed
     tensor = message.outputs.add(name=one.name, datatype=one.datatype, shape=one.array.shape)
-    if one.content_type is not None and not (raw and one.content_type == BASE64):
+    if one.content_type not in (None, BASE64):  # bytes are themselves here
         tensor.parameters[CONTENT_TYPE].string_param = one.content_type
     if raw:
         message.raw_output_contents.append(elements.to_raw(one.array))

@@ -7,7 +7,7 @@ list each item is JSON text. Null is NaN among numbers, and an element of BYTES 
 
 import base64
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,14 +45,9 @@ class Output:
     content_type: str | None = None
 
     @property
-    def as_text(self) -> "Output":
-        """The same as lists can carry it, in JSON or gRPC's typed contents: no FP16, and no bytes but as base64."""
-        if self.datatype == FP16:
-            return Output(self.name, "FP32", self.array.astype("<f4"), self.content_type)
-        if self.content_type == BASE64:
-            texts = [None if item is None else base64.b64encode(item).decode() for item in self.array.ravel()]
-            return Output(self.name, BYTES, elements.objects(texts, self.array.shape), BASE64)
-        return self
+    def listed(self) -> "Output":
+        """The same as lists can carry it, in JSON or in gRPC's typed contents: FP16 has no place there."""
+        return replace(self, datatype="FP32", array=self.array.astype("<f4")) if self.datatype == FP16 else self
 
 
 def outputs(value: Value, signature: Signature, wanted: Wanted) -> list[Output]:

@@ -5,6 +5,7 @@ header Inference-Header-Content-Length, without which all of the body is JSON, a
 Source: kserve/open-inference-protocol (inference_rest.md), Triton's extension_binary_data.md.
 """
 
+import base64
 import math
 import zlib
 from collections.abc import Mapping, Sequence
@@ -179,7 +180,7 @@ def _raw(body: memoryview, signature: Signature) -> Request:
 def written(outputs: Sequence[Output], wanted: Wanted, model: str, version: str) -> tuple[bytes, int | None]:
     """The body of an answer, and how long its JSON is; None where that is all of it."""
     pieces: list[bytes] = []
-    described = [_described(one, pieces) if wanted.in_binary(one.name) else _listed(one.as_text) for one in outputs]
+    described = [_described(one, pieces) if wanted.in_binary(one.name) else _listed(one.listed) for one in outputs]
     head = {"model_name": model, "model_version": version, "outputs": described}
     text = orjson.dumps(head if wanted.id is None else {"id": wanted.id, **head}, option=orjson.OPT_SERIALIZE_NUMPY)
     return (b"".join((text, *pieces)), len(text)) if pieces else (text, None)
@@ -197,7 +198,13 @@ def _described(output: Output, pieces: list[bytes]) -> dict[str, Any]:
 def _listed(output: Output) -> dict[str, Any]:
     flat = output.array.reshape(-1)
     parameters = {} if output.content_type is None else {"parameters": {CONTENT_TYPE: output.content_type}}
-    return {**_head(output), **parameters, "data": flat.tolist() if flat.dtype == object else flat}
+    data = list(map(_text, flat)) if flat.dtype == object else flat
+    return {**_head(output), **parameters, "data": data}
+
+
+def _text(item: str | bytes | None) -> str | None:
+    """An element of BYTES in JSON, where bytes are base64."""
+    return base64.b64encode(item).decode() if isinstance(item, bytes) else item
 
 
 def _head(output: Output) -> dict[str, Any]:

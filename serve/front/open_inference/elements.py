@@ -64,6 +64,8 @@ def from_list(datatype: str, shape: Sequence[int], data: Any, place: str) -> Arr
     """The array in a list, flat or nested as the shape says; null is NaN among floats, elsewhere None."""
     if not isinstance(data, list):
         raise InvalidInputs(f"{place}.data must be a list, not {json_word(data)}", f"{place}.data")
+    if datatype == FP16:
+        raise InvalidInputs(f"{place} is of datatype FP16, which only binary data can carry", f"{place}.datatype")
     flat, nesting = _flat(data, shape, place)
     _check_kinds(datatype, flat, nesting, place)
     if datatype == BYTES or (None in flat and not datatype.startswith("FP")):
@@ -133,8 +135,6 @@ def _longer(shape: Sequence[int]) -> list[int]:
 
 def _check_kinds(datatype: str, flat: list[Any], nesting: tuple[int, ...], place: str) -> None:
     """Refuse elements that are not of the kind their datatype takes."""
-    if datatype == FP16:
-        raise InvalidInputs(f"{place} is of datatype FP16, which only binary data can carry", f"{place}.datatype")
     takes = {*_TAKES.get(datatype, (int,)), type(None)}
     if set(map(type, flat)) <= takes:
         return
@@ -146,7 +146,6 @@ def _check_kinds(datatype: str, flat: list[Any], nesting: tuple[int, ...], place
 
 _TAKES: dict[str, tuple[type, ...]] = {
     "BOOL": (bool,),
-    "FP16": (float, int),
     "FP32": (float, int),
     "FP64": (float, int),
     BYTES: (str, bytes),

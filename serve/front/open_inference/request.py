@@ -65,7 +65,7 @@ def bind(request: Request, signature: Signature) -> Understood:
     known = described(signature.columns or signature.tensors, "input")
     if signature.outputs and request.wanted.outputs:  # those it does not promise are refused before any queue
         promised = [one.name for one in described(signature.outputs, "output")]
-        require_outputs(request.wanted.outputs, [*promised, _FIRST_OUTPUT])
+        require_outputs([name for name in request.wanted.outputs if name != _FIRST_OUTPUT], promised)
     params = _params(request.parameters, signature.params)
     arrays = _arrays(request.inputs, known)
     if signature.type_hint:
@@ -85,10 +85,10 @@ def wanted(bound: Bound) -> Wanted:
 
 def require_outputs(asked: Sequence[str], names: Sequence[str]) -> None:
     """Refuse the first of the outputs asked for that is none of `names`."""
-    for at, name in enumerate(asked):
-        if name not in names:
-            told = f"outputs[{at}].name is not an output of the model, which has {', '.join(dict.fromkeys(names))}"
-            raise InvalidInputs(told, f"outputs[{at}].name")
+    unknown = next((name for name in asked if name not in names), None)
+    if unknown is not None:
+        told = f"the model has no output '{unknown[:80]}'; it has {', '.join(names)}"
+        raise InvalidInputs(told, "outputs")
 
 
 def require_supported(parameters: Mapping[str, Any], place: str) -> None:

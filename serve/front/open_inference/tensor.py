@@ -36,7 +36,7 @@ class Tensor:
 def read(tensor: Tensor, known: Described | None) -> Array:
     """The tensor as numpy has it; `known` is what the signature says of it."""
     elements.require_known(tensor.datatype, tensor.place)
-    take = elements.from_raw if _raw(tensor) else elements.from_list
+    take = elements.from_raw if isinstance(tensor.data, memoryview) else elements.from_list
     array = take(tensor.datatype, tensor.shape, tensor.data, tensor.place)
     if tensor.datatype == BYTES:
         return _decoded(array, tensor, known)
@@ -49,10 +49,6 @@ def document(text: str | bytes, place: str) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         raise InvalidInputs(f"{place} is no JSON text, as its type needs", place) from None
-
-
-def _raw(tensor: Tensor) -> bool:
-    return isinstance(tensor.data, memoryview)
 
 
 def _meant(array: Array, known: Described, dtype: str) -> Array:
@@ -70,9 +66,11 @@ def _meant(array: Array, known: Described, dtype: str) -> Array:
 def _decoded(array: Array, tensor: Tensor, known: Described | None) -> Array:
     """An array of strings, bytes or any JSON values, of what the protocol calls BYTES."""
     content_type = _content_type(tensor, known)
-    if content_type == BASE64 and tensor.content_type != BASE64 and _raw(tensor):
-        return array
-    decode = _text if content_type == JSON and _read_later(known) else _DECODE.get(content_type or "", _text)
+    decode = _DECODE.get(content_type or "", _text)
+    if content_type == BASE64 and tensor.content_type != BASE64:
+        decode = _binary
+    if content_type == JSON and _read_later(known):
+        decode = _text
     place = f"{tensor.place}.data"
     items = [None if item is None else decode(item, f"{place}[{at}]") for at, item in enumerate(array.ravel())]
     return elements.objects(items, array.shape)
@@ -98,6 +96,10 @@ def _text(item: str | bytes, place: str) -> str:
         return item if isinstance(item, str) else item.decode()
     except UnicodeDecodeError:
         raise InvalidInputs(f"{place} is not UTF-8; bytes are sent with the content_type {BASE64}", place) from None
+
+
+def _binary(item: str | bytes, place: str) -> bytes:
+    return item if isinstance(item, bytes) else _unbase64(item, place)
 
 
 def _unbase64(item: str | bytes, place: str) -> bytes:

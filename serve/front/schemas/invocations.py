@@ -11,9 +11,9 @@ from typing import Any
 import orjson
 
 from serve.errors import InvalidInputs, MalformedRequest, ServeError, UnsupportedContent
-from serve.front import formats
+from serve.front import formats, streaming
 from serve.front.dialect import Answer, Call
-from serve.front.formats.mlflow_json import document, write
+from serve.front.formats.mlflow_json import document
 from serve.front.status import retry_after, status, text
 from serve.inference import InferenceRequest, InferenceResponse
 from serve.signature import payload
@@ -78,6 +78,9 @@ class Invocations:
 
     def decode(self, call: Call) -> InferenceRequest:
         name = call.arguments.get("name")
+        accept = call.headers.get("accept", "")
+        if streaming.asked(accept) is None:
+            formats.accepted(accept)  # refused now, before it costs a prediction
         header = call.headers.get("content-type", "")
         reader, kind = formats.reader(header), header.split(";")[0].strip().lower()
         if kind in DOCUMENTS:
@@ -86,8 +89,8 @@ class Invocations:
         return InferenceRequest(name, None, reading, call.received)
 
     def encode(self, call: Call, response: InferenceResponse) -> Answer:
-        body = write(response.value, unwrapped=response.bound.unwrapped)
-        return Answer(200, formats.JSON, body, tuple(response.lineage.items()))
+        kind = formats.accepted(call.headers.get("accept", ""))
+        return Answer(200, kind, formats.write(kind, response), tuple(response.lineage.items()))
 
     def refuse(self, error: ServeError) -> Answer:
         code = status(error)

@@ -5,8 +5,8 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from mlflow.pyfunc import ChatModel, PythonModel
-from mlflow.pyfunc.loaders.chat_model import _ChatModelPyfuncWrapper
+from mlflow.pyfunc import ChatAgent, PythonModel
+from mlflow.pyfunc.loaders.chat_agent import _ChatAgentPyfuncWrapper
 from mlflow.pyfunc.model import _PythonModelPyfuncWrapper
 
 from serve.child.wire import JSON, Chunk, Done, Failed, Part, Value
@@ -124,8 +124,8 @@ class Mute(PythonModel):
         return model_input
 
 
-class MuteChat(ChatModel):
-    def predict(self, context, messages, params):  # type: ignore[no-untyped-def]
+class MuteAgent(ChatAgent):
+    def predict(self, messages, context=None, custom_inputs=None):  # type: ignore[no-untyped-def]
         return messages
 
 
@@ -137,7 +137,7 @@ def test_a_model_streams_where_mlflow_and_its_author_say_so(model: ModuleType) -
     assert streams(_PythonModelPyfuncWrapper(Teller(), None, None))
     assert not streams(_PythonModelPyfuncWrapper(Teller(), None, None), streamable=False)
     assert not streams(_PythonModelPyfuncWrapper(Mute(), None, None))
-    assert not streams(_ChatModelPyfuncWrapper(MuteChat(), None, None))  # which MLflow logs as one that streams
+    assert not streams(_ChatAgentPyfuncWrapper(MuteAgent()))  # which MLflow logs as one that streams
 
 
 def test_a_model_of_a_loader_module_streams_where_mlflow_says_so(model: ModuleType) -> None:

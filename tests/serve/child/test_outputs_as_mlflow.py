@@ -186,7 +186,7 @@ SAME: dict[str, Any] = {
     "days in a list": [np.array(["2024-05-31"], "M8[D]")],
     "dates": [NOON.date(), NOON, NOON.time(), UTC[0], NOON.replace(tzinfo=datetime.UTC)],
     "a date's nanoseconds": pd.Timestamp("2024-05-31T12:00:00.000000001"),
-    "keys": {1: "a", True: "b", None: "c", 1.5: "d", math.inf: "e", np.float64(2): "f", np.str_("g"): "h"},
+    "keys": {1: "a", False: "b", None: "c", 1.5: "d", math.inf: "e", np.float64(2): "f", np.str_("g"): "h"},
     "two keys of one name": {1: "a", "1": "b"},
     "pydantic": Point(x=0.1, when=NOON.date(), raw=b"").model_copy(update={"raw": None}),
     "pydantic, nested": {"points": [{"a": Point(x=0.1, when=NOON.date()).model_copy(update={"raw": "a"})}]},
