@@ -66,7 +66,7 @@ def array(data: Any) -> np.ndarray:
     """An array or a column of pandas as an array; what is missing where numpy has no word for it is None."""
     if isinstance(data, np.ndarray):
         return data
-    column = pd.Series(data)
+    column = pd.Series(data.to_flat_index() if isinstance(data, pd.Index) else data)
     if isinstance(column.dtype, np.dtype):
         return column.to_numpy()
     missing = np.asarray(column.isna())
@@ -104,6 +104,8 @@ def familiar(result: Any) -> Any:
     """Another library's tensor, sparse matrix, array or table as numpy's or pandas' own; all else as it is."""
     if isinstance(result, _OWN):
         return result
+    if isinstance(result, collections.abc.Mapping):
+        return dict(result)
     torch, sparse = sys.modules.get("torch"), sys.modules.get("scipy.sparse")
     if torch is not None and isinstance(result, torch.Tensor):
         return _from_tensor(result, torch)
@@ -225,7 +227,6 @@ _FORMS: List[Tuple[Any, Callable[[Any], Any]]] = [
     (np.generic, lambda scalar: scalar.item()),
     (np.longdouble, float),
     (np.complexfloating, complex),
-    (collections.abc.Mapping, dict),
     (collections.abc.Sequence, list),
     (collections.abc.ValuesView, list),
     *((kind, lambda data: base64.b64encode(bytes(data)).decode()) for kind in (bytes, bytearray, memoryview)),

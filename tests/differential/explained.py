@@ -61,6 +61,11 @@ def _is_no_params_for_none_declared(mlflow: Any, ours: Any) -> bool:
     return mlflow == {"dict": []} and ours == "builtins.NoneType None"
 
 
+def _is_params_none(mlflow: Any, ours: Any) -> bool:
+    """Of descriptions: of params that the model does not declare, MLflow leaves an empty dict."""
+    return bool(mlflow == [] and ours == "none")
+
+
 PLACES: dict[str, Callable[[Any, Any], bool]] = {
     "null-for-nan": _is_null_for_nan,
     "null-for-nat": _is_null_for_nat,
@@ -68,6 +73,7 @@ PLACES: dict[str, Callable[[Any, Any], bool]] = {
     "date-for-nanoseconds": _is_date_for_nanoseconds,
     "object-for-its-keys": _is_object_for_its_keys,
     "default-index": _is_default_index,
+    "params-none": _is_params_none,
     "params-none": _is_no_params_for_none_declared,
 }
 

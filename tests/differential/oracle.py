@@ -6,6 +6,7 @@ mean equal inputs. Runs under any interpreter that has mlflow: it knows nothing 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import warnings
@@ -47,7 +48,7 @@ class Probe:
 
 def whole(model_input: Any, params: Any) -> str:
     """All of it, described in one string."""
-    return json.dumps({"data": described(model_input), "params": described(params)})
+    return json.dumps({"data": described(model_input), "params": _params(params)})
 
 
 def echo(model_input: Any, params: Any) -> Any:
@@ -57,7 +58,7 @@ def echo(model_input: Any, params: Any) -> Any:
 
 def rows(model_input: Any, params: Any) -> list[str]:
     """For batches: a string a row, saying all that one row can know of the whole."""
-    told = described(params)
+    told = _params(params)
     return [json.dumps({"data": row, "params": told}) for row in rows_of(model_input)]
 
 
@@ -73,6 +74,18 @@ def calls(model: PyFuncModel) -> int:
     """How often the probe behind a pyfunc was asked."""
     inner = model._model_impl
     return int(getattr(inner, "python_model", inner).calls)
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[None]:
+    """As in a process that serves: MLflow knows that it does, and warnings are nobody's errors."""
+    os.environ[SERVING] = "true"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        del os.environ[SERVING]
 
 
 def ask(model: PyFuncModel, body: bytes, content_type: str) -> Verdict:
@@ -117,6 +130,10 @@ def rows_of(value: Any) -> list[Any]:
     if isinstance(value, dict) and value and all(isinstance(item, np.ndarray) and item.ndim for item in value.values()):
         return [dict(zip(value, map(described, row), strict=True)) for row in zip(*value.values(), strict=False)]
     return [described(value)]
+
+
+def _params(params: Any) -> Any:
+    return "none" if params is None else [[name, described(value)] for name, value in params.items()]
 
 
 def _dtype(dtype: Any) -> str:

@@ -21,7 +21,8 @@ from serve.front.schemas.invocations import Invocations
 from serve.inference import InferenceResponse
 from serve.signature.binding import Bound
 from serve.signature.spec import Signature, parse
-from serve.worker.process import CHILD
+from serve.worker.process import CHILD, child_environment
+from tests.differential import oracle
 from tests.differential.oracle import Verdict
 
 TYPED = "typed in the front"  # the lanes: who decided, and what the worker was sent
@@ -93,8 +94,8 @@ def answered(pyfunc: PyFuncModel, known: Signature, entries: Sequence[Entry]) ->
     """The worker's part: the entries as one batch, and their answers as callers get them."""
     first = entries[0].bound
     asked = _over_the_wire(wire.Predict(tuple(entry.bound.value for entry in entries), dict(first.params)))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    assert child_environment(CHILD, 1)[oracle.SERVING] == "true"
+    with oracle.serving():
         answers = _over_the_wire(child.Model(pyfunc).predict(asked.values, asked.params)).answers
     return [_outcome(entry, known, answer) for entry, answer in zip(entries, answers, strict=True)]
 

@@ -156,7 +156,7 @@ def three_models(tmp_path_factory: pytest.TempPathFactory, state: Path) -> Itera
     promote(folder, state, weigher(models / "tensor"), "tensor")
     example = {"dataframe_records": [{"reading": {"place": "roof", "values": [1.0, 2.5]}}]}
     promote(folder, state, weigher(models / "nested", NESTED, example), "nested")
-    with Server(folder, state, http__max_rows=MOST_ROWS).ready() as one:
+    with Server(folder, state, http__max_rows=MOST_ROWS, http__request_timeout_seconds=120).ready() as one:
         yield one
 
 

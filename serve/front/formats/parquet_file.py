@@ -10,7 +10,7 @@ from pyarrow import parquet
 
 from serve.child.wire import Value
 from serve.errors import MalformedRequest, RequestRejected
-from serve.front.formats import arrow_columns, arrow_tables, bounds, columns, parquet_pages
+from serve.front.formats import arrow_columns, arrow_tables, columns, parquet_pages
 from serve.signature.binding import Bound
 from serve.signature.spec import Signature
 
@@ -39,15 +39,9 @@ class ParquetReading:
 
 def read(body: bytes) -> pa.Table:
     """The table in a body; what Arrow and `parquet_pages` raise where there is none."""
-    footer = parquet_pages.footer(body)
-    bounds.require(parquet_pages.unpacked(body, footer))
-    shared = [at for at, leaf in enumerate(parquet_pages.leaves(footer)) if leaf.shared]
-    file = parquet.ParquetFile(
-        pa.BufferReader(body),
-        pre_buffer=False,
-        read_dictionary=shared,
-        thrift_container_size_limit=_MOST_THRIFT_ITEMS,
-    )
+    parquet_pages.require_bounded(body)
+    source = pa.BufferReader(body)
+    file = parquet.ParquetFile(source, pre_buffer=False, thrift_container_size_limit=_MOST_THRIFT_ITEMS)
     return file.read(use_threads=False)
 
 

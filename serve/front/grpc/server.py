@@ -12,8 +12,9 @@ from typing import Any
 import grpc
 import grpc.aio
 import structlog
+from google.protobuf.message import DecodeError
 
-from serve.errors import InternalError, ServeError
+from serve.errors import InternalError, MalformedRequest, ServeError
 from serve.front.bodies import Bodies
 from serve.front.grpc import messages
 from serve.front.grpc import open_inference_pb2 as pb
@@ -51,7 +52,7 @@ class Service:
             _SERVICE,
             {
                 name: grpc.unary_unary_rpc_method_handler(
-                    _refusing(method), asked.FromString, answered.SerializeToString
+                    _refusing(method, asked), response_serializer=answered.SerializeToString
                 )
                 for name, method, asked, answered in calls
             },
@@ -89,12 +90,12 @@ class Service:
         return answer
 
 
-def _refusing(method: Method) -> Method:
-    """The call, whose errors become statuses of gRPC, each with its sentence."""
+def _refusing(method: Method, kind: type[Any]) -> Method:
+    """The call, from the bytes of its message; its errors become statuses of gRPC, each with its sentence."""
 
-    async def call(asked: Any, context: Context) -> Any:
+    async def call(message: bytes, context: Context) -> Any:
         try:
-            return await method(asked, context)
+            return await method(_read(message, kind), context)
         except ServeError as error:
             refusal = error
         except Exception:  # a fault of ours: the log has it, the caller gets a sentence
@@ -103,6 +104,13 @@ def _refusing(method: Method) -> Method:
         return await context.abort(grpc.StatusCode[RPC_STATUS[status(refusal)]], in_one(refusal))
 
     return call
+
+
+def _read(message: bytes, kind: type[Any]) -> Any:
+    try:
+        return kind.FromString(message)
+    except DecodeError:
+        raise MalformedRequest(f"the message is no {kind.DESCRIPTOR.full_name}") from None
 
 
 @contextlib.asynccontextmanager

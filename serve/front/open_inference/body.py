@@ -28,6 +28,14 @@ from serve.signature.spec import Signature
 _MOST_UNPACKED = 1032  # bytes that deflate makes of one, at most
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32  # either, by what it begins with
 
+# pydantic's kinds of errors where its own sentences would not do.
+_TOLD = {
+    "missing": "it is missing",
+    "model_type": "it must be a JSON object",
+    "dict_type": "it must be a JSON object",
+    "too_short": "there must be at least one",
+}
+
 Parameters = dict[str, Any]
 
 
@@ -118,8 +126,7 @@ def _path(places: Sequence[int | str]) -> str:
 
 
 def _told(error: Mapping[str, Any]) -> str:
-    told = {"missing": "it is missing", "model_type": "it must be a JSON object"}
-    return told.get(error["type"], str(error["msg"]).replace("Input", "it", 1))
+    return _TOLD.get(error["type"]) or str(error["msg"]).replace("Input", "it", 1)
 
 
 def _request(body: InferenceBody, binary: memoryview) -> Request:

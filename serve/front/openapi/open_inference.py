@@ -102,7 +102,7 @@ def infer(subject: Subject) -> Schema:
     typed: Schema = {"schema": ref("InferenceRequest")}
     example = tensors(subject)
     if example is not None:
-        typed["examples"] = {"golden": {"summary": "The model's own input example", "value": example}}
+        typed["examples"] = {subject.name: {"summary": "The model's own input example", "value": example}}
     content = {"application/json": typed, "application/octet-stream": {"schema": _BINARY}}
     found["post"]["requestBody"] = {"required": True, "content": content}
     return found

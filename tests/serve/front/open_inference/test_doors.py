@@ -1,0 +1,137 @@
+"""The server's own composition, over HTTP and gRPC, while no release is live: it is there, and not ready."""
+
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import grpc.aio
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from serve.app import build, make_metrics, make_rollout
+from serve.aside import Aside
+from serve.front.bodies import Bodies
+from serve.front.grpc import open_inference_pb2 as pb
+from serve.front.grpc import server
+from serve.inference import Inference
+from serve.settings import ArtifactSettings, Settings
+
+SERVICE = "/inference.GRPCInferenceService/"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(artifact=ArtifactSettings(repo=tmp_path))
+
+
+@pytest.fixture
+async def http(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(build(settings)), base_url="http://pinion") as client:
+        yield client
+
+
+@pytest.fixture
+def service(settings: Settings) -> server.Service:
+    metrics = make_metrics()
+    rollout = make_rollout(settings, metrics)
+    inference = Inference(rollout, metrics, Aside(1), default_model=None, max_rows=10, timeout_seconds=1.0)
+    return server.Service(rollout, inference, Bodies(1000, 1000), "1.2.3")
+
+
+@pytest.fixture
+async def channel(service: server.Service) -> AsyncIterator[grpc.aio.Channel]:
+    with capture_logs() as logged:
+        async with server.listening(service, "127.0.0.1", 0, 1000, 1.0):
+            address = next(line["address"] for line in logged if line["event"] == "listening for gRPC")
+            async with grpc.aio.insecure_channel(address) as one:
+                yield one
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "body"),
+    [
+        ("/v2", 200, {"name": "pinion", "version": "0.1.0", "extensions": ["binary_tensor_data", "parameters"]}),
+        ("/v2/health/live", 200, {"live": True}),
+        ("/v2/health/ready", 503, {"ready": False}),
+        ("/v2/models/m", 503, {"error": "no release is live yet: see /health/ready"}),
+        ("/v2/models/m/ready", 503, {"error": "no release is live yet: see /health/ready"}),
+        ("/v2/models/m/versions/abcdef0/ready", 503, {"error": "no release is live yet: see /health/ready"}),
+        ("/v2/models/m/infer", 405, {"error": "/v2/models/m/infer takes POST, not GET"}),
+        (
+            "/v2/models/m/config",
+            404,
+            {"error": "GET /v2/models/m/config is not a route of this server; see docs/http.md"},
+        ),
+        ("/v2/", 404, {"error": "GET /v2/ is not a route of this server; see docs/http.md"}),
+    ],
+)
+async def test_the_http_door_answers_in_the_protocols_shapes(
+    http: httpx.AsyncClient, path: str, status: int, body: dict[str, object]
+) -> None:
+    answer = await http.get(path)
+    assert (answer.status_code, answer.json()) == (status, body)
+    assert answer.headers["content-type"] == "application/json"
+
+
+async def test_the_repository_holds_nothing_before_a_release_is_live(http: httpx.AsyncClient) -> None:
+    assert (await http.post("/v2/repository/index", content=b"{}")).json() == []
+    assert (await http.post("/v2/repository/models/m/load")).status_code == 404
+    answer = await http.post("/v2/models/m/infer", content=b"{}")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+async def test_a_json_length_that_is_no_number_is_refused(http: httpx.AsyncClient) -> None:
+    headers = {"Inference-Header-Content-Length": "1e3"}
+    answer = await http.post("/v2/models/m/infer", content=b"{}", headers=headers)
+    assert answer.status_code == 400
+    assert answer.json() == {"error": "the header Inference-Header-Content-Length must be a whole number of bytes"}
+
+
+async def test_the_grpc_door_is_live_and_not_ready(channel: grpc.aio.Channel) -> None:
+    async def call(name: str, message: object, answer: type[pb.ServerLiveResponse]) -> object:
+        return await channel.unary_unary(SERVICE + name, lambda one: one.SerializeToString(), answer.FromString)(
+            message
+        )
+
+    assert await call("ServerLive", pb.ServerLiveRequest(), pb.ServerLiveResponse) == pb.ServerLiveResponse(live=True)
+    assert await call("ServerReady", pb.ServerReadyRequest(), pb.ServerReadyResponse) == pb.ServerReadyResponse()
+    assert await call("ModelReady", pb.ModelReadyRequest(name="m"), pb.ModelReadyResponse) == pb.ModelReadyResponse()
+    told = await call("ServerMetadata", pb.ServerMetadataRequest(), pb.ServerMetadataResponse)
+    assert told == pb.ServerMetadataResponse(
+        name="pinion", version="1.2.3", extensions=["binary_tensor_data", "parameters"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "message", "code", "told"),
+    [
+        ("ModelMetadata", pb.ModelMetadataRequest(name="m"), "UNAVAILABLE", "no release is live yet"),
+        ("ModelInfer", pb.ModelInferRequest(model_name="m"), "UNAVAILABLE", "no release is live yet"),
+        ("ModelInfer", pb.ModelInferRequest(raw_input_contents=[b"x" * 1001]), "RESOURCE_EXHAUSTED", "larger than max"),
+        ("RepositoryIndex", pb.ServerLiveRequest(), "UNIMPLEMENTED", "Method not found"),
+    ],
+)
+async def test_grpc_refuses_with_a_status_of_its_own(
+    channel: grpc.aio.Channel, method: str, message: pb.ModelInferRequest, code: str, told: str
+) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await channel.unary_unary(SERVICE + method)(message.SerializeToString())
+    assert refused.value.code().name == code
+    assert told in (refused.value.details() or "")
+
+
+async def test_bytes_that_are_no_message_are_refused(channel: grpc.aio.Channel) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await channel.unary_unary(SERVICE + "ModelInfer")(b"\xff\xff")
+    assert refused.value.code().name == "INVALID_ARGUMENT"
+    assert refused.value.details() == "the message is no inference.ModelInferRequest"
+
+
+async def test_a_port_in_use_is_not_shared(service: server.Service) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(RuntimeError):
+            async with server.listening(service, "127.0.0.1", port, 1000, 1.0):
+                pass
