@@ -56,11 +56,6 @@ def _is_default_index(mlflow: Any, ours: Any) -> bool:
     )
 
 
-def _is_no_params_for_none_declared(mlflow: Any, ours: Any) -> bool:
-    """Of descriptions: a model that declares no params gets None, and never an empty dict."""
-    return mlflow == {"dict": []} and ours == "builtins.NoneType None"
-
-
 def _is_params_none(mlflow: Any, ours: Any) -> bool:
     """Of descriptions: of params that the model does not declare, MLflow leaves an empty dict."""
     return bool(mlflow == [] and ours == "none")
@@ -74,7 +69,6 @@ PLACES: dict[str, Callable[[Any, Any], bool]] = {
     "object-for-its-keys": _is_object_for_its_keys,
     "default-index": _is_default_index,
     "params-none": _is_params_none,
-    "params-none": _is_no_params_for_none_declared,
 }
 
 

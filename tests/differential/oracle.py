@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,8 @@ import numpy as np
 import pandas as pd
 from mlflow.models import Model
 from mlflow.pyfunc import PyFuncModel, scoring_server
+
+SERVING = "_MLFLOW_IS_IN_SERVING_ENVIRONMENT"  # what MLflow's server sets, and what its type hints look at
 
 logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # it warns of every column it leaves out
 
@@ -92,8 +95,7 @@ def ask(model: PyFuncModel, body: bytes, content_type: str) -> Verdict:
     """What MLflow's scoring server says to this body. Whatever it raises is a refusal, as over HTTP."""
     before = calls(model)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with serving():
             answer = scoring_server.invocations(body, content_type, model, model.metadata.get_input_schema())
     except Exception as error:
         return Verdict(False, reason=f"{type(error).__name__}: {error}", reached=calls(model) > before)
