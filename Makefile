@@ -46,10 +46,10 @@ lint: .venv/.dev
 type: .venv/.dev
 	mypy
 
-test: .venv/.dev
+test: .venv/.dev .venv-clients/.done
 	pytest -m "not e2e" --numprocesses 2 --dist loadfile --durations 12
 
-e2e: .venv/.dev  ## the long forms of the promises
+e2e: .venv/.dev .venv-clients/.done  ## the long forms of the promises
 	pytest -m e2e --numprocesses 2 --dist loadfile
 
 docs: .venv/.dev  ## regenerate the pages made from code
@@ -61,11 +61,14 @@ lock: .venv/.uv  ## resolve requirements/*.txt anew (plain name==version lines, 
 	$(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
 	  --no-emit-index-url --no-emit-find-links --extra dev -c requirements/serve.txt pyproject.toml \
 	  -o requirements/dev.txt
+	@printf '%s\n' kserve 'tritonclient[http,grpc]' openapi-python-client | \
+	  $(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
+	  --no-emit-index-url --no-emit-find-links - -o requirements/clients.txt
 	@# torch names its CUDA libraries itself, exactly, where they are wanted
 	@sed -i -E '/^(nvidia-|cuda-|triton)/d' requirements/dev.txt
 
 clean:  ## remove what was built here (never models.dvc, remote/ or mlflow.db)
-	rm -rf .venv .pinion .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-clients .pinion .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .venv/.uv: requirements/uv.txt
 	@command -v git >/dev/null || { echo "Pinion needs git on PATH, and found none: install git and run make again." >&2; exit 1; }
@@ -85,4 +88,11 @@ clean:  ## remove what was built here (never models.dvc, remote/ or mlflow.db)
 .venv/.dev: .venv/.serve requirements/dev.txt
 	@echo "Setting up the tools for training, promotion and checks in .venv"
 	@$(UV) pip install --quiet --compile-bytecode -r requirements/dev.txt
+	@touch $@
+
+# Other people's clients, which the tests run against the server: they need other versions of what we use ourselves.
+.venv-clients/.done: .venv/.uv requirements/clients.txt
+	@echo "Setting up the clients that the tests use in .venv-clients"
+	@$(UV) venv --quiet --allow-existing --python '>=3.11,<3.14' .venv-clients
+	@$(UV) pip install --quiet --python .venv-clients/bin/python -r requirements/clients.txt
 	@touch $@

@@ -45,9 +45,7 @@ def split(result: Any, rows: List[int]) -> Optional[List[Any]]:
 def to_value(result: Any) -> wire.Value:
     """The result as a value of the wire."""
     value = _value(plain.familiar(result))
-    size = sum(len(part.data) for part in value.parts)
-    if size > wire.MAX_BODY_BYTES:
-        raise ValueError(f"the model returned {size} bytes; an answer has at most {wire.MAX_BODY_BYTES}")
+    plain.refuse_too_large(result, sum(len(part.data) for part in value.parts))
     return value
 
 
@@ -60,6 +58,8 @@ def _value(result: Any) -> wire.Value:
         named = {plain.name(key): plain.familiar(item) for key, item in result.items()}
         if all(isinstance(item, _ARRAYS) for item in named.values()):
             return wire.Value("arrays", tuple(_part(name, item) for name, item in named.items()))
+    if isinstance(result, (bytes, bytearray, memoryview)):
+        result = np.array(bytes(result), dtype=object)
     if isinstance(result, _ARRAYS):
         return wire.Value("array", (_part(None, result),))
     return wire.Value("json", (wire.Part(None, wire.JSON, (), plain.dumps(result)),))

@@ -25,11 +25,12 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 import numpy as np
 import pandas as pd
 
+import wire
+
 COLUMNS: Tuple[Any, ...] = (pd.Series, pd.Index, pd.api.extensions.ExtensionArray)
 
 _BARE = (str, int, float, type(None))  # what json writes as it is, and takes as a key
 _OWN = (np.ndarray, np.generic, pd.DataFrame, *COLUMNS, dict, list, tuple, *_BARE)
-_MAX_SPARSE_BYTES = 2**31  # as many as an answer may have: a sparse matrix can be far larger than it looks
 
 _encode = functools.partial(json.dumps, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
@@ -116,6 +117,13 @@ def familiar(result: Any) -> Any:
     return np.asarray(result) if hasattr(type(result), "__array__") else result
 
 
+def refuse_too_large(result: Any, size: int) -> None:
+    """`ValueError` where the result takes more bytes than the wire carries."""
+    if size > wire.MAX_BODY_BYTES:
+        kind = type(result).__name__
+        raise ValueError(f"the model returned a {kind} of {size} bytes; at most {wire.MAX_BODY_BYTES} can be sent")
+
+
 def _from_tensor(tensor: Any, torch: Any) -> np.ndarray:
     tensor = tensor.detach().cpu()
     tensor = tensor if tensor.layout == torch.strided else tensor.to_dense()
@@ -125,9 +133,7 @@ def _from_tensor(tensor: Any, torch: Any) -> np.ndarray:
 
 
 def _from_sparse(matrix: Any) -> np.ndarray:
-    size = math.prod(matrix.shape) * matrix.dtype.itemsize
-    if size > _MAX_SPARSE_BYTES:
-        raise ValueError(f"the model returned a {type(matrix).__name__} of {size} bytes when its zeros are written out")
+    refuse_too_large(matrix, math.prod(matrix.shape) * matrix.dtype.itemsize)  # with its zeros it may be huge
     return matrix.toarray()
 
 

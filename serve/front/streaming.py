@@ -109,11 +109,10 @@ class StreamAnswer:
         gone = asyncio.ensure_future(receive())
         try:
             await asyncio.wait((pump, gone), return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError:  # by the server that stops; with the last word this is over, and no error
             if not pump.done():
                 await _cancelled(pump)
                 await self._say_stopped(send)
-            raise
         finally:
             gone.cancel()
             await _cancelled(pump)

@@ -13,7 +13,7 @@ import orjson
 
 from serve.child.wire import JSON, Part, Value
 from serve.errors import InvalidInputs
-from serve.signature import frames, tensors
+from serve.signature import dates, frames, tensors
 from serve.signature.flaws import Flaws
 from serve.signature.spec import SCALARS, Column, Signature, TensorSpec
 from serve.signature.table import Table
@@ -22,10 +22,11 @@ Array = np.ndarray[Any, Any]
 Named = Mapping[str | None, Array]
 
 
-def bind(named: Named, signature: Signature, form: str) -> Value:
+def bind(named: Named, signature: Signature, form: str, layout: str = "columns") -> Value:
     """Arrays by name (None for one without) as the value a worker takes, or `InvalidInputs`.
 
-    A column is an array of shape [N] or [N, 1]; for a nested type, of objects, or of texts of JSON.
+    A column is an array of shape [N] or [N, 1]; for a nested type, of objects, or of texts of JSON. `layout` is
+    `Table`'s, for the places of flaws.
     """
     if not signature.checked_here:
         return _unchecked(named)
@@ -39,7 +40,7 @@ def bind(named: Named, signature: Signature, form: str) -> Value:
         return Value("array" if specs[0].name is None else "arrays", tuple(parts))
     flaws = Flaws()
     given = [(spec, array) for spec, array in zip(signature.columns, matched, strict=True) if array is not None]
-    found = [_column(spec, array, form, at, flaws) for at, (spec, array) in enumerate(given)]
+    found = [_column(spec, array, (form, layout), at, flaws) for at, (spec, array) in enumerate(given)]
     flaws.refuse()
     parts = [part for part in found if part is not None]
     if len({part.shape[0] for part in parts}) != 1:
@@ -83,30 +84,32 @@ def _tensor(spec: TensorSpec, array: Array | None, where: str) -> Part:
         return _of_objects(spec, dtype, array, where)
     if array.dtype.newbyteorder("<") != dtype and not (array.dtype.kind == dtype.kind and dtype.kind in "USM"):
         raise InvalidInputs(f"{where} is of type {array.dtype.name}; the model takes {dtype.name}", where)
-    return _raw(spec.name, array.astype(dtype, copy=False) if dtype.kind == "M" else array)
+    return _raw(spec.name, dates.cast(array, dtype, where) if dtype.kind == "M" else array)
 
 
 def _of_objects(spec: TensorSpec, dtype: np.dtype[Any], array: Array, where: str) -> Part:
     """Texts, dates and any objects, item by item."""
     items = [_text(item) for item in array.ravel().tolist()]
     if dtype.kind == "O":
-        return Part(spec.name, JSON, array.shape, orjson.dumps(items))
+        return Part(spec.name, JSON, array.shape, _dumped(items, where))
     if not all(isinstance(item, str) for item in items):
         raise InvalidInputs(f"{where} must hold strings alone", where)
     return _raw(spec.name, tensors.cast(np.array(items, dtype=np.str_).reshape(array.shape), dtype, where))
 
 
-def _column(spec: Column, array: Array, form: str, at: int, flaws: Flaws) -> Part | None:
+def _column(spec: Column, array: Array, body: tuple[str, str], at: int, flaws: Flaws) -> Part | None:
     """One column, cast; None where it has flaws, which are noted."""
     name: Any = spec.name if spec.name is not None else at
-    place = _place(form, spec.name)
+    place = _place(body[0], spec.name)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array.reshape(-1)
     if array.ndim != 1 and not (spec.nested and array.ndim > 1):
         flaws.add(place, f"has shape {list(array.shape)}; a column has shape [N] or [N, 1]")
         return None
     if spec.nested or array.dtype.kind in "OUS":
-        return _from_objects(spec, name, array, form, flaws)
+        return _from_objects(spec, name, array, body, flaws)
+    if array.dtype.kind == "M" and spec.type == "datetime":
+        return _raw(name, dates.cast(array, np.dtype("<M8[ns]"), place))
     cast = _safely(array, str(spec.type))
     if cast is None:
         flaws.add(place, f"is of type {array.dtype.name}, which is not safely {spec.type}: send {_dtype(spec)}")
@@ -126,14 +129,14 @@ def _safely(array: Array, type_: str) -> Array | None:
         return None
     dtype = np.dtype(target)
     kind, size = array.dtype.kind, array.dtype.itemsize
-    upcast = kind == dtype.kind and (kind == "M" or size <= dtype.itemsize)
+    upcast = kind == dtype.kind and size <= dtype.itemsize
     upcast = upcast or (kind == "u" and dtype.kind == "i" and size < dtype.itemsize)
     upcast = upcast or (kind in "iu" and dtype == np.float64 and size <= 4)
     truths = kind == "i" and size == 8 and dtype.kind == "f" and bool(np.isin(array, (0, 1)).all())
     return array.astype(dtype) if upcast or truths else None
 
 
-def _from_objects(spec: Column, name: Any, array: Array, form: str, flaws: Flaws) -> Part | None:
+def _from_objects(spec: Column, name: Any, array: Array, body: tuple[str, str], flaws: Flaws) -> Part | None:
     """Texts, bytes, nested values, and numbers among nulls, by the rules of JSON."""
     items = array.tolist()
     if spec.nested:
@@ -142,8 +145,19 @@ def _from_objects(spec: Column, name: Any, array: Array, form: str, flaws: Flaws
         items = [frames.base64_text(item) if isinstance(item, bytes) else item for item in items]
     else:
         items = [_text(item) for item in items]
-    read = Table(form, "columns", {name: items}, len(items))
-    return frames.part(spec, name, read, flaws)
+    form, layout = body
+    if spec.nested:
+        _dumped(items, _place(form, spec.name))
+    return frames.part(spec, name, Table(form, layout, {name: items}, len(items)), flaws)
+
+
+def _dumped(items: list[Any], place: str) -> bytes:
+    """The items as JSON; refused where one has no form in it."""
+    try:
+        return orjson.dumps(items)
+    except TypeError:
+        told = f"{place} holds values without a form in JSON, such as decimals: send numbers or texts"
+        raise InvalidInputs(told, place) from None
 
 
 def _text(item: Any) -> Any:
@@ -182,4 +196,4 @@ def _any(name: str | None, array: Array) -> Part:
     items = [_text(item) for item in array.ravel().tolist()]
     if any(isinstance(item, bytes) for item in items):
         raise InvalidInputs(f"{name or 'the data'} holds bytes that are no text, and the model has no signature")
-    return Part(name, JSON, array.shape, orjson.dumps(items))
+    return Part(name, JSON, array.shape, _dumped(items, name or "the data"))

@@ -90,13 +90,17 @@ def bind_document(body: bytes, kind: str, signature: Signature) -> Bound:
 
 
 def bind_arrays(
-    named: Mapping[str | None, np.ndarray[Any, Any]], given: Mapping[str, Any], signature: Signature, form: str
+    named: Mapping[str | None, np.ndarray[Any, Any]],
+    given: Mapping[str, Any],
+    signature: Signature,
+    form: str,
+    layout: str = "columns",
 ) -> Bound:
     """Data that came typed, by input name (None for one without); see `arrays.bind`."""
     if signature.type_hint:
         raise InvalidInputs("the model takes typed Python values: send them as JSON, in inputs", form)
     bound_params = params.bind(given, signature.params)
-    value = arrays.bind(named, signature, form)
+    value = arrays.bind(named, signature, form, layout)
     if value.rows == 0:
         raise InvalidInputs(f"{form} holds no rows", form)
     return Bound(value, bound_params)

@@ -31,6 +31,15 @@ def parse(items: Sequence[str | None], place: Callable[[int], str]) -> np.ndarra
             raise _no_date(place(next(at for at, item in enumerate(items) if not _readable(item)))) from None
 
 
+def cast(array: np.ndarray[Any, Any], dtype: np.dtype[Any], place: str) -> np.ndarray[Any, Any]:
+    """Dates in another unit of numpy's; `InvalidInputs` where it can't hold one of them, which numpy passes over."""
+    there = array.astype(dtype)
+    if not np.array_equal(there.astype(array.dtype), array, equal_nan=True):
+        told = f"{place} holds a date that {dtype.name} can't hold, as the model takes it"
+        raise InvalidInputs(told, place)
+    return there
+
+
 def uniform(items: Sequence[str | None]) -> bool:
     """Whether all are dates, or all are dates with seconds: what pandas of every version reads as numpy does."""
     kinds = {len(item) if item is not None and _PLAIN.fullmatch(item) else 0 for item in items}

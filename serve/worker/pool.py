@@ -26,7 +26,7 @@ from serve.metrics import Metrics
 from serve.signature.binding import Bound
 from serve.worker import faults
 from serve.worker.process import Command, Died, Process, State
-from serve.worker.stream import bring
+from serve.worker.stream import answer
 
 log = structlog.get_logger()
 
@@ -204,7 +204,7 @@ class Pool:
         self._observe_batch(batch)
         try:
             if isinstance(batch[0], StreamEntry):
-                await self._stream(process, batch[0])
+                await answer(self.name, process, batch[0], self._metrics)
             else:
                 await self._predict(process, batch)
         except TimeoutError:
@@ -239,18 +239,11 @@ class Pool:
         async with asyncio.timeout(max(0.0, deadline - time.monotonic())):  # later, nobody waits for it any more
             answers = await process.predict(message)
         self._metrics.stage_seconds.labels(self.name, "predict").observe(answers.seconds)
-        for entry, answer in zip(batch, answers.answers, strict=True):
-            if isinstance(answer, wire.Fault):
-                entry.refuse(faults.error(self.name, answer))
+        for entry, found in zip(batch, answers.answers, strict=True):
+            if isinstance(found, wire.Fault):
+                entry.refuse(faults.error(self.name, found))
             else:
-                entry.resolve(answer)
-
-    async def _stream(self, process: Process, entry: StreamEntry) -> None:
-        last = await bring(self.name, process, entry, self._metrics)
-        if isinstance(last, wire.Failed):
-            entry.refuse(faults.error(self.name, last.fault))
-        else:
-            entry.end()
+                entry.resolve(found)
 
     def _observe_batch(self, batch: list[Entry]) -> None:
         now = time.monotonic()

@@ -1,8 +1,7 @@
 """One answer in chunks, through one process: each is asked for once its caller has taken the one before.
 
-In goes an entry, out comes the process's last word on it; in between its caller gets the chunks. The process is
-told to stop where the caller has left, or takes nothing for as long as the model may take for a chunk: a caller
-that sleeps must not keep a worker.
+The process is told to stop where the caller has left, or takes nothing for as long as the model may take for a
+chunk: a caller that sleeps must not keep a worker.
 """
 
 import asyncio
@@ -12,11 +11,13 @@ from serve.batch.batcher import StreamEntry
 from serve.child import wire
 from serve.errors import ReadTooSlowly
 from serve.metrics import Metrics
+from serve.worker import faults
 from serve.worker.process import Process
 
 
-async def bring(name: str, process: Process, entry: StreamEntry, metrics: Metrics) -> wire.Done | wire.Failed:
-    """All of model `name`'s answer; `Died` where the process does, `TimeoutError` where it is stuck."""
+async def answer(name: str, process: Process, entry: StreamEntry, metrics: Metrics) -> None:
+    """Settle `entry` with the answer of model `name`; `Died` where the process does, `TimeoutError` where it is
+    stuck."""
     began = time.monotonic()
     reply = await _ask(process, wire.Stream(entry.value, dict(entry.params)), entry.deadline - began)
     metrics.stage_seconds.labels(name, "first_chunk").observe(time.monotonic() - began)
@@ -24,7 +25,10 @@ async def bring(name: str, process: Process, entry: StreamEntry, metrics: Metric
         metrics.chunks.labels(name).inc()
         entry.bring(reply.value)
         reply = await _ask(process, await _next(name, entry), entry.patience)
-    return reply
+    if isinstance(reply, wire.Failed):
+        entry.refuse(faults.error(name, reply.fault))
+    else:
+        entry.end()
 
 
 async def _ask(

@@ -53,7 +53,7 @@ class Tally:
 
 def compared(case: Case, probe: str = "whole") -> Comparison:
     """The case sent to MLflow and to Pinion, both serving this probe."""
-    pyfunc = models.pyfunc(case.signed, probe)
+    pyfunc = models.pyfunc(case.signed.recorded, case.signed.hint, probe)
     known = pinion.signature(pyfunc.metadata.to_dict())
     mlflow = oracle.ask(pyfunc, case.body, case.content_type)
     return judged(case, mlflow, pinion.ask(pyfunc, known, case.body, case.content_type))

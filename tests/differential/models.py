@@ -1,26 +1,22 @@
 """The models that cases are sent to: a probe of any signature; and some whose signature comes from a type hint.
 
 Of the latter there is one a hint, made once: its own `predict` says what Python values it takes, and describes them.
+Runs under any interpreter that has mlflow, as `oracle` does.
 """
 
 import datetime
 import functools
-import json
 import warnings
 from typing import Any
 
 import pydantic
-from hypothesis import strategies as st
 from mlflow.models import Model
 from mlflow.models.signature import ModelSignature
 from mlflow.pyfunc import PyFuncModel, PythonModel
 from mlflow.pyfunc.model import _PythonModelPyfuncWrapper
 from mlflow.types.type_hints import _infer_schema_from_list_type_hint
 
-from tests.differential import mutations, oracle
-from tests.differential.payloads import Case
-from tests.differential.signatures import Signed
-from tests.differential.values import fitting
+from tests.differential import oracle
 
 
 class Message(pydantic.BaseModel):
@@ -60,9 +56,9 @@ HINTS: tuple[tuple[Any, dict[str, Any]], ...] = (
 )
 
 
-def pyfunc(signed: Signed, probe: str) -> PyFuncModel:
-    """A probe with this signature."""
-    return oracle.probe(signed.recorded, probe) if signed.hint is None else _hinted(signed.hint)
+def pyfunc(recorded: dict[str, Any], hint: int | None, probe: str) -> PyFuncModel:
+    """A probe with this signature, or with that of a hint."""
+    return oracle.probe(recorded, probe) if hint is None else _hinted(hint)
 
 
 @functools.cache
@@ -80,12 +76,3 @@ def _hinted(which: int) -> PyFuncModel:
         signature = ModelSignature(inputs=_infer_schema_from_list_type_hint(hint))
     signature._is_signature_from_type_hint = True
     return PyFuncModel(Model(signature=signature), _PythonModelPyfuncWrapper(python_model, None, signature))
-
-
-@st.composite
-def cases(draw: st.DrawFn) -> Case:
-    """A hint, and a body for it."""
-    which = draw(st.integers(0, len(HINTS) - 1))
-    value = draw(fitting(HINTS[which][1]))
-    form = draw(st.sampled_from(("inputs", "inputs", "inputs", "inputs", "instances", "messages", "dataframe_split")))
-    return Case(Signed(hint=which), json.dumps(draw(mutations.bent({form: value}))).encode())

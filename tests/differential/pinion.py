@@ -92,11 +92,21 @@ def taken_in(known: Signature, body: bytes, content_type: str) -> Entry | Outcom
 
 def answered(pyfunc: PyFuncModel, known: Signature, entries: Sequence[Entry]) -> list[Outcome]:
     """The worker's part: the entries as one batch, and their answers as callers get them."""
-    first = entries[0].bound
-    asked = _over_the_wire(wire.Predict(tuple(entry.bound.value for entry in entries), dict(first.params)))
+    asked = unframed(asking(entries))
     assert child_environment(CHILD, 1)[oracle.SERVING] == "true"
     with oracle.serving():
-        answers = _over_the_wire(child.Model(pyfunc).predict(asked.values, asked.params)).answers
+        answers = child.Model(pyfunc).predict(asked.values, asked.params)
+    return told(known, entries, framed(answers))
+
+
+def asking(entries: Sequence[Entry]) -> bytearray:
+    """The frame that asks a worker for these entries' answers."""
+    return framed(wire.Predict(tuple(entry.bound.value for entry in entries), dict(entries[0].bound.params)))
+
+
+def told(known: Signature, entries: Sequence[Entry], frame: bytearray) -> list[Outcome]:
+    """The outcomes in a worker's answer."""
+    answers = unframed(frame).answers
     return [_outcome(entry, known, answer) for entry, answer in zip(entries, answers, strict=True)]
 
 
@@ -113,9 +123,13 @@ def _no_json(constant: str) -> None:
     raise AssertionError(f"{constant} is no JSON")
 
 
-def _over_the_wire(message: Any) -> Any:
+def framed(message: wire.Message) -> bytearray:
+    """The message as it goes over the wire."""
+    return bytearray(b"".join(bytes(buffer) for buffer in wire.encode(message)))
+
+
+def unframed(frame: bytearray) -> Any:
     """The message as the other end gets it: in a buffer of its own, writable, as the child's loop reads it."""
-    frame = bytearray(b"".join(bytes(buffer) for buffer in wire.encode(message)))
     header, _ = wire.lengths(frame[: wire.PREFIX.size])
     start = wire.PREFIX.size + header
-    return wire.decode(frame[wire.PREFIX.size : start], memoryview(frame)[start:])
+    return wire.decode(frame[wire.PREFIX.size : start], frame[start:])

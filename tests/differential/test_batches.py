@@ -34,7 +34,7 @@ def _batches(cases: int, how: settings) -> None:
 
 
 def _batch(batch: Batch, tally: Tally, calls: Counter[bool]) -> None:
-    pyfunc = models.pyfunc(batch.signed, "rows")
+    pyfunc = models.pyfunc(batch.signed.recorded, None, "rows")
     known = pinion.signature(pyfunc.metadata.to_dict())
     taken = [pinion.taken_in(known, body, JSON) for body in batch.bodies]
     outcomes = {at: one for at, one in enumerate(taken) if isinstance(one, Outcome)}

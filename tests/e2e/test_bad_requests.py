@@ -69,6 +69,7 @@ def test_a_bad_body_is_refused_in_a_sentence(server: Server, body: bytes, status
         ("POST", "/models/other/predict", JSON, 404, "no model named 'other' is live; live models: oracle"),
         ("GET", "/nowhere", {}, 404, "the routes are listed at /docs"),
         ("DELETE", "/models", {}, 405, "Method Not Allowed"),
+        ("POST", "/predict", {**JSON, "accept": "text/event-stream"}, 406, "'oracle' has no predict_stream"),
     ],
 )
 def test_a_wrong_door_is_named(

@@ -24,6 +24,10 @@ _DTYPES = {
     pa.float32(): "<f4",
     pa.float64(): "<f8",
     pa.date32(): "<i4",
+    pa.time32("s"): "<i4",
+    pa.time32("ms"): "<i4",
+    pa.time64("us"): "<i8",
+    pa.time64("ns"): "<i8",
     pa.date64(): "<M8[ms]",
 }
 
@@ -43,19 +47,26 @@ def fixed(array: pa.Array) -> Array:
     count, type_ = array.offset + len(array), array.type
     data = array.buffers()[1] or b""
     if types.is_boolean(type_):
-        bits = np.frombuffer(data, np.uint8)
-        return np.unpackbits(bits, count=count, bitorder="little")[array.offset :].astype(bool)
+        return _bits(data, array)
     if types.is_timestamp(type_) or types.is_duration(type_):
         dtype = f"<{'M' if types.is_timestamp(type_) else 'm'}8[{type_.unit}]"
     else:
         dtype = _DTYPES[type_]
     numbers = np.frombuffer(data, dtype, count)[array.offset :]
+    if types.is_time(type_):  # of the day, here of the first
+        return numbers.astype("<i8").view(f"<M8[{type_.unit}]")
     return numbers.astype("<M8[D]") if types.is_date(type_) else numbers
 
 
 def valid(array: pa.Array) -> Array | None:
-    """Which values are not null; None where none is."""
-    return fixed(array.is_valid()) if array.null_count else None
+    """Which values are not null; None where all are known."""
+    return _bits(array.buffers()[0], array) if array.null_count else None
+
+
+def _bits(data: pa.Buffer, array: pa.Array) -> Array:
+    count = array.offset + len(array)
+    unpacked = np.unpackbits(np.frombuffer(data, np.uint8), count=count, bitorder="little")
+    return unpacked[array.offset :].astype(bool)
 
 
 def is_encoded(type_: pa.DataType) -> bool:

@@ -2,10 +2,13 @@
 
 Numbers and dates keep their dtype; null is NaN among floats and NaT among dates. Integers and booleans with nulls,
 texts, bytes and decimals are Python objects, null None; so are lists, structs and maps, as lists and dicts, whose
-dates are ISO 8601 texts, as times of day are anywhere. A date with a time zone is that moment in UTC.
+dates are ISO 8601 texts and bytes base64, as in JSON. Times of day are ISO 8601 texts anywhere. A date with a time
+zone is that moment in UTC.
 """
 
+import base64
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -32,11 +35,20 @@ from serve.front.formats.columns import Array
 def read(table: pa.Table, *, tensors: bool) -> dict[str | None, Array]:
     """The table's columns but for pandas' index; where `tensors`, lists of equal lengths are one array."""
     index = _index(table.schema)
-    names = [name for name in table.column_names if name not in index]
     _require_readable(table.schema)
     table.validate(full=True)
-    bounds.require(sum(arrow_weight.of(chunk) for name in names for chunk in table.column(name).chunks))
-    return {name: _column(table.column(name), tensors) for name in names}
+    named: dict[str | None, Array] = {}
+    weight = 0.0
+    for name in table.column_names:
+        if name not in index:
+            chunks = table.column(name).chunks
+            array = _dense(chunks) if tensors else None
+            if array is None:
+                weight += sum(map(arrow_weight.of, chunks))
+                bounds.require(weight)
+                array = _joined([_array(chunk) for chunk in chunks])
+            named[name] = array
+    return named
 
 
 def _index(schema: pa.Schema) -> frozenset[str]:
@@ -78,13 +90,34 @@ def _is_text(type_: pa.DataType) -> bool:
     return bool(types.is_string(plain) or types.is_large_string(plain) or types.is_string_view(plain))
 
 
-def _column(column: pa.ChunkedArray, tensors: bool) -> Array:
-    arrays = [_tensor(chunk) if tensors else _array(chunk) for chunk in column.chunks]
+def _joined(arrays: Sequence[Array]) -> Array:
     if not arrays:
         return np.empty(0, dtype=object)
-    if len({array.shape[1:] for array in arrays}) > 1:
-        arrays = [_array(chunk) for chunk in column.chunks]
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def _dense(chunks: Sequence[pa.Array]) -> Array | None:
+    """Numbers as one array of all their axes; None where they are none, or not in lists of equal lengths."""
+    arrays = [_tensor(chunk) for chunk in chunks]
+    found = [array for array in arrays if array is not None]
+    alike = len(found) == len(arrays) and len({array.shape[1:] for array in found}) == 1
+    return _joined(found) if alike else None
+
+
+def _tensor(array: pa.Array) -> Array | None:
+    array = storage(array)
+    if is_fixed(array.type) and not types.is_time(array.type):
+        numbers = with_nulls(fixed(array), valid(array))
+        return numbers if numbers.dtype.kind != "O" else None
+    if not is_list(array.type) or types.is_map(array.type) or array.null_count or not len(array):
+        return None
+    arrow_weight.require_few(array)
+    starts, ends = spans(array)
+    length = int(ends[0] - starts[0])
+    if (starts != starts[0] + np.arange(len(array)) * length).any() or (ends != starts + length).any():
+        return None
+    inner = _tensor(array.values[int(starts[0]) : int(ends[-1])])
+    return inner.reshape(len(array), length, *inner.shape[1:]) if inner is not None else None
 
 
 def _array(array: pa.Array) -> Array:
@@ -96,22 +129,9 @@ def _array(array: pa.Array) -> Array:
         if not known.any():
             return np.full(len(array), None, dtype=object)
         return with_nulls(_array(values)[positions], None if known.all() else known)
-    if is_fixed(array.type):
+    if is_fixed(array.type) and not types.is_time(array.type):
         return with_nulls(fixed(array), valid(array))
     return np.fromiter(_items(array), dtype=object, count=len(array))
-
-
-def _tensor(array: pa.Array) -> Array:
-    """The array's items; where they are lists of equal lengths without nulls, they are its further axes."""
-    array = storage(array)
-    if not is_list(array.type) or types.is_map(array.type) or array.null_count or not len(array):
-        return _array(array)
-    starts, ends = spans(array)
-    length = ends[0] - starts[0]
-    if (starts != starts[0] + np.arange(len(array)) * length).any() or (ends != starts + length).any():
-        return _array(array)
-    inner = _tensor(array.values[int(starts[0]) : int(ends[-1])])
-    return inner.reshape(len(array), length, *inner.shape[1:]) if inner.dtype.kind != "O" else _array(array)
 
 
 def _items(array: pa.Array) -> list[Any]:
@@ -127,10 +147,13 @@ def _items(array: pa.Array) -> list[Any]:
         return _structs(array)
     if is_fixed(array.type):
         return _nulled(_plain(array), array)
-    if types.is_time(array.type):
-        array = array.cast(pa.string())
     plain: list[Any] = array.to_pylist()
     return plain
+
+
+def _inner(array: pa.Array) -> list[Any]:
+    """The same within a list or a struct, where bytes are base64 as in JSON."""
+    return [base64.b64encode(item).decode() if type(item) is bytes else item for item in _items(array)]
 
 
 def _nulled(items: list[Any], array: pa.Array) -> list[Any]:
@@ -143,14 +166,16 @@ def _plain(array: pa.Array) -> list[Any]:
     if values.dtype.kind != "M":
         plain: list[Any] = values.tolist()
         return plain
-    zone = "+00:00" if getattr(array.type, "tz", None) else ""
-    return [f"{text}{zone}" for text in np.datetime_as_string(values).tolist()]
+    texts = np.datetime_as_string(values).tolist()
+    if types.is_time(array.type):
+        return [text.partition("T")[2] for text in texts]
+    return [f"{text}+00:00" for text in texts] if getattr(array.type, "tz", None) else list(texts)
 
 
 def _lists(array: pa.Array) -> list[Any]:
     starts, ends = spans(array)
     pieces = list(zip(starts.tolist(), ends.tolist(), strict=True))
-    inner = [_items(values) for values in lists(array)]
+    inner = [_inner(values) for values in lists(array)]
     if types.is_map(array.type):
         keys, values = inner
         found: list[Any] = [dict(zip(keys[start:end], values[start:end], strict=True)) for start, end in pieces]
@@ -163,6 +188,6 @@ def _structs(array: pa.Array) -> list[Any]:
     names = [array.type.field(at).name for at in range(array.type.num_fields)]
     if len(set(names)) < len(names):
         raise MalformedRequest("a struct names one of its fields twice")
-    inner = [_items(child) for child in array.flatten()]
+    inner = [_inner(child) for child in array.flatten()]
     rows = zip(*inner, strict=True) if inner else [()] * len(array)
     return _nulled([dict(zip(names, row, strict=True)) for row in rows], array)

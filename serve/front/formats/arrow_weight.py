@@ -18,22 +18,28 @@ _SLOT_BYTES = 8  # what a list or an array of Python objects needs for each
 def of(array: pa.Array) -> float:
     """The weight of all the array; `PayloadTooLarge` where it is over the bound."""
     array = storage(array)
-    _require_few(array)
-    if is_fixed(array.type) and not array.null_count:
+    require_few(array)
+    if is_fixed(array.type) and not types.is_time(array.type) and not _becomes_objects(array):
         return float(len(array) * _SLOT_BYTES)
     weight = float(_each(array).sum())
     bounds.require(weight)
     return weight
 
 
-def _require_few(array: pa.Array) -> None:
+def _becomes_objects(array: pa.Array) -> bool:
+    """Whether numbers are no array of numbers for their nulls."""
+    return bool(array.null_count and (types.is_integer(array.type) or types.is_boolean(array.type)))
+
+
+def require_few(array: pa.Array) -> None:
+    """Refuse an array of more items than there may be, whatever they are."""
     bounds.require(len(array) * _SLOT_BYTES)
 
 
 def _each(array: pa.Array) -> Array:
     """The weight of each item."""
     array = storage(array)
-    _require_few(array)
+    bounds.require(len(array) * bounds.OBJECT_BYTES)
     return bounds.OBJECT_BYTES + _content(array)
 
 

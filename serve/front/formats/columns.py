@@ -17,15 +17,17 @@ from serve.signature.spec import Signature, TensorSpec
 Array = np.ndarray[Any, Any]
 
 
-def bind(named: Mapping[str | None, Array], signature: Signature, form: str) -> Bound:
-    """The columns bound to the signature, or `InvalidInputs`."""
+def bind(named: Mapping[str | None, Array], signature: Signature, form: str, layout: str = "columns") -> Bound:
+    """The columns bound to the signature, or `InvalidInputs`; `layout` is `Table`'s."""
+    if not named:
+        raise InvalidInputs(f"{form} holds no columns", form)
     specs = signature.tensors
     if len(specs) == 1 and specs[0].name is None:
         named = {None: _shaped(_joined(named, form), specs[0])}
     elif specs:
         by_name = {spec.name: spec for spec in specs}
         named = {name: _shaped(one, by_name[name]) if name in by_name else one for name, one in named.items()}
-    return bind_arrays(named, {}, signature, form)
+    return bind_arrays(named, {}, signature, form, layout)
 
 
 def _joined(named: Mapping[str | None, Array], form: str) -> Array:

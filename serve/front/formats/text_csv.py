@@ -31,7 +31,7 @@ csv.field_size_limit(2**31 - 1)  # for the whole process, but there is no other 
 _ROWS_AT_ONCE = 10_000
 
 _NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?|nan)", re.ASCII | re.IGNORECASE)
-_INTEGER = re.compile(r"[+-]?\d{1,40}", re.ASCII)
+_INTEGER = re.compile(r"[+-]?\d{1,300}", re.ASCII)
 _TRUTHS = {"true": True, "True": True, "false": False, "False": False}
 
 
@@ -53,7 +53,7 @@ class CsvReading:
             name: kind.array(name, column, flaws) for name, column, kind in zip(names, cells, kinds, strict=True)
         }
         flaws.refuse()
-        return columns.bind(named, signature, "csv")
+        return columns.bind(named, signature, "csv", layout="rows")
 
 
 def read(body: bytes) -> tuple[list[str], list[list[str]]]:
@@ -124,14 +124,15 @@ class _Kind:
     def array(self, name: str, cells: Sequence[str], flaws: Flaws) -> Array:
         """The cells as Python's values, null as None; in a tensor's dtype where there is one."""
         items: list[Any] = []
+        read = True
         for at, cell in enumerate(cells):
             try:
                 items.append(self.read(cell) if cell else None)
             except (ValueError, KeyError):
                 told = f"is no {self.called}; the model takes {self.word} there"
                 flaws.add(f"csv[{at}].{name}", told)
-                items.append(None)
-        return self._typed(items, name, flaws) if self.dtype is not None else _objects(items)
+                read = False
+        return self._typed(items, name, flaws) if read and self.dtype is not None else _objects(items)
 
     def _typed(self, items: Sequence[Any], name: str, flaws: Flaws) -> Array:
         assert self.dtype is not None
@@ -139,12 +140,21 @@ class _Kind:
             place = f"csv[{items.index(None)}].{name}"
             flaws.add(place, f"is empty; the model takes {self.word} there")
             return _objects(items)
-        try:
-            with np.errstate(over="raise"):
-                return np.array(items, dtype=self.dtype)
-        except (OverflowError, FloatingPointError):
-            flaws.add(f"csv.{name}", f"holds a number outside the range of {self.word}")
-            return _objects(items)
+        items = [math.nan if item is None else item for item in items]
+        array = _as(items, self.dtype)
+        if array is None:
+            at = next(at for at, item in enumerate(items) if _as(item, self.dtype) is None)
+            flaws.add(f"csv[{at}].{name}", f"is a number outside the range of {self.word}")
+        return array if array is not None else _objects(items)
+
+
+def _as(items: Any, dtype: np.dtype[Any]) -> Array | None:
+    """In that dtype; None where one does not fit."""
+    try:
+        with np.errstate(over="raise"):
+            return np.array(items, dtype=dtype)
+    except (OverflowError, FloatingPointError):
+        return None
 
 
 def _objects(items: Sequence[Any]) -> Array:
@@ -167,7 +177,7 @@ class _Natural(_Kind):
 def _own(items: Sequence[Any]) -> Array:
     """In the dtype of the values themselves; integers beyond 64 bits as fractions."""
     array = np.array(items, dtype=float if None in items else None)
-    return array if array.dtype.kind in "bif" else array.astype(float)
+    return array if array.dtype.kind in "biuf" else array.astype(float)
 
 
 _TEXT = _Kind(str, "text", "text")

@@ -65,7 +65,8 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 def _is(value: Any, types_: str | list[str]) -> bool:
     named = [types_] if isinstance(types_, str) else types_
-    return any(type(value) in _KINDS[name] for name in named)
+    whole = type(value) is float and value.is_integer() and "integer" in named
+    return whole or any(type(value) in _KINDS[name] for name in named)
 
 
 def _wrapped(subject: Subject) -> Schema:

@@ -9,16 +9,18 @@ from collections.abc import Callable, Mapping, Sequence
 from serve.front.openapi import types
 from serve.front.openapi.subject import Subject
 from serve.front.openapi.types import Schema, Schemas, array, nullable, union
-from serve.signature.spec import AnyType, Column, MapType, ObjectType
+from serve.signature.spec import AnyType, ArrayType, Column, MapType, ObjectType
 
 _NO_OBJECT: Schema = {"type": ["array", "string", "number", "boolean", "null"]}
+_NO_LIST: Schema = {"type": ["object", "string", "number", "boolean", "null"]}
 
 
 def forms(subject: Subject) -> Mapping[str, Schema]:
     """The schema of each form's data."""
     columns = subject.signature.columns
     if not subject.signature.named:
-        rows = array(_tuple(columns) if len(columns) > 1 else types.cell(columns[0]), minItems=1)
+        lists = [_tuple(columns), *([types.cell(columns[0])] if len(columns) == 1 else [])]
+        rows = union([array(one, minItems=1) for one in lists])
         return {"inputs": rows, "instances": rows, "dataframe_split": subject.ref("Split")}
     rows = array(subject.ref("Row"), minItems=1)
     alone = [_in_list(columns[0])] if len(columns) == 1 else []
@@ -55,8 +57,8 @@ def row(columns: Sequence[Column]) -> Schema:
 
 
 def _one_row(columns: Sequence[Column]) -> bool:
-    """Whether an object of columns is a single row, for their values may be lists themselves."""
-    return any(column.nested for column in columns)
+    """Whether an object of columns is a single row, for their values are lists or objects themselves."""
+    return any(isinstance(column.type, ArrayType | ObjectType) for column in columns)
 
 
 def _object(columns: Sequence[Column], of: Callable[[Column], Schema]) -> Schema:
@@ -72,7 +74,7 @@ def _object(columns: Sequence[Column], of: Callable[[Column], Schema]) -> Schema
 def _values(column: Column) -> Schema:
     """A column's values in a list; a single one stands for a list of one."""
     cell = types.cell(column)
-    return union([array(cell, minItems=1), cell])
+    return union([array(cell, minItems=1), _NO_LIST if isinstance(column.type, AnyType) else cell])
 
 
 def _in_list(column: Column) -> Schema | None:

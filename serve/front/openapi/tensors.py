@@ -35,12 +35,13 @@ def _unnamed(spec: TensorSpec) -> Mapping[str, Schema]:
     """The tensor itself; where it has rows and columns, a frame too, whose columns may have any names."""
     whole = types.tensor(spec)
     found: dict[str, Schema] = {"inputs": whole, "instances": whole}
+    if spec.shape:
+        found["dataframe_split"] = _split(types.tensor(spec, axis=1), _count([spec]))
     if len(spec.shape) > 1:
         cell, length = types.tensor(spec, axis=2), spec.shape[1]
         least = length if length >= 0 else len(spec.shape) > 2
         bounds = {"minProperties": int(least)} | ({"maxProperties": length} if length >= 0 else {})
         row = {"type": "object", "additionalProperties": cell, **bounds}
-        found["dataframe_split"] = _split(types.tensor(spec, axis=1), _count([spec]))
         found["dataframe_records"] = array(row, **_count([spec]))
     return found
 

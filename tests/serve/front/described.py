@@ -28,6 +28,17 @@ from serve.signature.spec import (
 EVERY_PATH = [*OF_MODEL, *OF_DEFAULT, *OF_SERVER]
 
 
+# Of every kind, and at the edges of every range; a whole number is never written with a fraction.
+VALUES: list[Any] = [
+    *(None, True, False, 0, 1, -1, 127, 128, 255, 256, -129, 65536, 2**31 - 1, 2**31, -(2**31) - 1, 2**32, 2**53),
+    *(2**63 - 1, 2**63, 2**64 - 1, 0.5, -1e30, 70000.5, 3.4e38, 3.5e38, 1e308),
+    *("", "a", "1", "QQ==", "QUI=", "QUJD", "QQ", "Q===", "a b=", "ä"),
+    *("2024-05-31", "2024-05-31T12:00:00", "2024-05-31 12:00", "2024-05-31T12:00:00.123456789Z", "1600-01-01"),
+    *("2024-05-31T24:00", "2024-13-01", "2024-02-30", "2262-01-01", "1678-01-01T07+02", "now", "2024", "May 1, 2024"),
+    *([], [None], [1], [0.5], ["a"], [[0.5]], {}, {"a": "b"}, {"c0": 0.5}, [{"c0": "a"}]),
+]
+
+
 def deployed(
     signature: Signature,
     name: str = "m",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve.child.wire import JSON, Part, Value
+from serve.child.wire import BASE64, JSON, Part, Value
 from serve.signature.predictions import to_json
 
 
@@ -59,6 +59,60 @@ def test_what_json_has_no_number_for_is_null(dtype: str, number: float) -> None:
     assert predictions("array", raw(None, number, dtype)) is None
     assert predictions("arrays", raw("a", [number], dtype)) == {"a": [None]}
     assert predictions("frame", raw("a", [number, 1], dtype)) == [{"a": None}, {"a": 1}]
+
+
+@pytest.mark.parametrize("dtype", ["<f2", "<f4"])
+@pytest.mark.parametrize("number", [0.1, 1 / 3, 6e-8, 65504.0, -0.0])
+def test_a_small_float_reads_back_as_the_very_same_float64(dtype: str, number: float) -> None:
+    exact = repr(float(np.dtype(dtype).type(number)))
+    part = raw("a", [number], dtype)
+    found = (predictions("array", part)[0], predictions("arrays", part)["a"][0], predictions("frame", part)[0]["a"])
+    assert {*map(repr, found), repr(predictions("array", raw(None, number, dtype)))} == {exact}
+
+
+def test_an_array_of_json_items_is_nested_as_its_shape_says() -> None:
+    flat = json.dumps(["a", None, [1], {"b": 2}, 2**70, "é"]).encode()
+    nested = [[["a"], [None], [[1]]], [[{"b": 2}], [2**70], ["é"]]]
+    assert predictions("array", Part(None, JSON, (2, 3, 1), flat)) == nested
+    assert predictions("arrays", Part("a", JSON, (6,), flat)) == {"a": json.loads(flat)}
+    assert predictions("array", Part(None, JSON, (2, 0), b"[]")) == [[], []]
+
+
+@pytest.mark.parametrize("kind", ["array", "frame"])
+def test_bytes_stay_base64(kind: str) -> None:
+    part = Part("a", BASE64, (2,), b'["AP8=",null]')
+    assert predictions(kind, part) == (["AP8=", None] if kind == "array" else [{"a": "AP8="}, {"a": None}])
+
+
+DATES = {
+    "<M8[D]": {"0001-01-01": "0001-01-01", "9999-12-31": "9999-12-31", "NaT": None},
+    "<M8[us]": {"2024-05-31T12": "2024-05-31T12:00:00", "2024-05-31T12:00:00.5": "2024-05-31T12:00:00.500000"},
+    "<M8[ns]": {
+        "2024-05-31T12": "2024-05-31T12:00:00",
+        "2024-05-31T12:00:00.000000001": "2024-05-31T12:00:00.000000001",
+        "1969-12-31T23:59:59.999999999": "1969-12-31T23:59:59.999999999",
+        "NaT": None,
+    },
+}
+
+
+@pytest.mark.parametrize(("dtype", "dates"), DATES.items())
+def test_dates_are_iso_8601_with_the_digits_they_need(dtype: str, dates: dict[str, str | None]) -> None:
+    part = raw("a", list(dates), dtype)
+    assert predictions("array", part) == [*dates.values()]
+    assert predictions("arrays", Part("a", dtype, (1, len(dates)), part.data)) == {"a": [[*dates.values()]]}
+    assert predictions("frame", part) == [{"a": date} for date in dates.values()]
+    assert predictions("array", raw(None, next(iter(dates)), dtype)) == next(iter(dates.values()))
+
+
+@pytest.mark.parametrize("number", [2**63, 2**64 - 1, 2**64, -(2**63) - 1, 10**30])
+def test_an_integer_of_any_size_is_exact_in_a_frame(number: int) -> None:
+    items = [number, f"{number}", float(number), [number, {"a": number}], True]
+    assert [row["a"] for row in predictions("frame", plain("a", items))] == items
+
+
+def test_without_a_wrapping_the_answer_stands_alone() -> None:
+    assert to_json(Value("json", (plain(None, {"id": 1}),)), unwrapped=True) == b'{"id": 1}'
 
 
 def test_named_arrays_become_an_object() -> None:
