@@ -57,7 +57,12 @@ TYPES: list[tuple[Any, list[Any], list[Any], str]] = [
     (pa.list_(pa.timestamp("s", "UTC")), [[1], []], [["1970-01-01T00:00:01+00:00"], []], "|O"),
     (pa.list_(pa.binary()), [[b"\xff"], []], [["/w=="], []], "|O"),
     (pa.list_(pa.dictionary(pa.int8(), pa.string())), [["a", None], []], [["a", None], []], "|O"),
-    (pa.struct({"a": pa.int64(), "b": pa.list_(pa.bool_())}), [{"a": 1, "b": [True]}, None], [{"a": 1, "b": [True]}, None], "|O"),
+    (
+        pa.struct({"a": pa.int64(), "b": pa.list_(pa.bool_())}),
+        [{"a": 1, "b": [True]}, None],
+        [{"a": 1, "b": [True]}, None],
+        "|O",
+    ),
     (pa.struct([]), [{}, None], [{}, None], "|O"),
     (pa.map_(pa.string(), pa.int64()), [[("a", 1), ("b", None)], None], [{"a": 1, "b": None}, None], "|O"),
 ]
