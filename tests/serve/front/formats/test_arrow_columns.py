@@ -4,12 +4,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pytest
 
-from serve.errors import MalformedRequest
-from serve.front.formats import arrow_columns, arrow_stream, parquet_file
-from tests.serve.front.formats.tables import file, stream
+from serve.front.formats import arrow_columns, arrow_stream
+from tests.serve.front.formats.tables import stream
 
 BIG = 2**53 + 1
 NS = pa.timestamp("ns")
