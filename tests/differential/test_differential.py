@@ -10,11 +10,30 @@ from hypothesis import settings
 from tests.differential import explained
 from tests.differential.compare import Tally, compared
 from tests.differential.families import FAMILIES
+from tests.differential.payloads import Case
 from tests.differential.runs import LONG, SHORT, run
+from tests.differential.signatures import NOTHING, PLAIN, Signed
 
 CASES = 200  # of each family
 ECHOED = ("columns", "mixed columns", "unnamed columns", "one tensor", "named tensors", "no signature", "csv")
 PAGE = Path(__file__).parents[2] / "docs" / "mlflow-differences.md"
+
+DATES = Signed(({"type": "datetime", "name": "a", "required": False},))
+BYTES = Signed(({"type": "binary", "name": "a", "required": True},))
+DATE_TENSOR = Signed(({"type": "tensor", "tensor-spec": {"dtype": "datetime64[ns]", "shape": [-1]}},))
+
+# The smallest case of each explained difference, and the probe that shows it.
+EXAMPLES = {
+    "null-for-nan": ("echo", Case(NOTHING, b'{"inputs": [NaN]}')),
+    "null-for-nat": ("echo", Case(DATES, b'{"dataframe_records": [{"a": null}]}')),
+    "base64-in-one-line": ("echo", Case(BYTES, b'{"dataframe_records": [{"a": "aGk="}]}')),
+    "date-for-nanoseconds": ("echo", Case(DATE_TENSOR, b'{"inputs": ["2024-05-31T12:00:00.5"]}')),
+    "object-for-its-keys": ("echo", Case(NOTHING, b'{"instances": [{"a": {"b": 1}}]}')),
+    "default-index": ("whole", Case(PLAIN, b'{"dataframe_split": {"columns": ["a"], "data": [[0.5]], "index": [0]}}')),
+    "params-none": ("whole", Case(NOTHING, b'{"inputs": [1], "params": {}}')),
+    "content-type-spelling": ("whole", Case(NOTHING, b'{"inputs": [1]}', "application/json;")),
+    "answer-mlflow-cannot-write": ("echo", Case(NOTHING, b'{"inputs": {"a": null}}')),
+}
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -46,10 +65,14 @@ def test_more_than_two_thousand_cases_are_tried() -> None:
 
 
 def test_the_page_tells_every_explained_difference_and_no_other() -> None:
-    assert re.findall(r"^### `([a-z0-9-]+)`$", PAGE.read_text(), re.MULTILINE) == [
-        *explained.PLACES,
-        *explained.VERDICTS,
-    ]
+    told = re.findall(r"^### `([a-z0-9-]+)`$", PAGE.read_text(), re.MULTILINE)
+    assert told == [*explained.PLACES, *explained.VERDICTS] == list(EXAMPLES)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_explained_difference_is_there(name: str) -> None:
+    probe, case = EXAMPLES[name]
+    assert compared(case, probe).differences == (name,)
 
 
 def _family(family: str, cases: int, how: settings, probe: str = "whole") -> None:

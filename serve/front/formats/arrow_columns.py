@@ -125,10 +125,9 @@ def _array(array: pa.Array) -> Array:
     array = storage(array)
     if is_encoded(array.type):
         values, positions = encoded(array)
-        known = positions >= 0
-        if not known.any():
-            return np.full(len(array), None, dtype=object)
-        return with_nulls(_array(values)[positions], None if known.all() else known)
+        known, items = positions >= 0, _array(values)
+        found = items[positions] if known.any() else np.zeros(len(array), items.dtype)  # there may be no values at all
+        return with_nulls(found, None if known.all() else known)
     if is_fixed(array.type) and not types.is_time(array.type):
         return with_nulls(fixed(array), valid(array))
     return np.fromiter(_items(array), dtype=object, count=len(array))

@@ -48,7 +48,7 @@ def document(text: str | bytes, place: str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        raise InvalidInputs(f"{place} is no JSON text, as its type needs", place) from None
+        raise InvalidInputs(f"{place} {_NO_JSON}", place) from None
 
 
 def _meant(array: Array, known: Described, dtype: str) -> Array:
@@ -66,13 +66,18 @@ def _meant(array: Array, known: Described, dtype: str) -> Array:
 def _decoded(array: Array, tensor: Tensor, known: Described | None) -> Array:
     """An array of strings, bytes or any JSON values, of what the protocol calls BYTES."""
     content_type = _content_type(tensor, known)
-    decode = _DECODE.get(content_type or "", _text)
+    decode, told = _DECODE.get(content_type or "", _AS_TEXT)
     if content_type == BASE64 and tensor.content_type != BASE64:
         decode = _binary
     if content_type == JSON and _read_later(known):
-        decode = _text
-    place = f"{tensor.place}.data"
-    items = [None if item is None else decode(item, f"{place}[{at}]") for at, item in enumerate(array.ravel())]
+        decode, told = _AS_TEXT
+    items: list[Any] = []
+    for item in array.ravel().tolist():
+        try:
+            items.append(None if item is None else decode(item))
+        except ValueError:
+            place = f"{tensor.place}.data[{len(items)}]"
+            raise InvalidInputs(f"{place} {told}", place) from None
     return elements.objects(items, array.shape)
 
 
@@ -91,22 +96,22 @@ def _read_later(known: Described | None) -> bool:
     return known is not None and isinstance(known.field, Column) and known.field.nested
 
 
-def _text(item: str | bytes, place: str) -> str:
-    try:
-        return item if isinstance(item, str) else item.decode()
-    except UnicodeDecodeError:
-        raise InvalidInputs(f"{place} is not UTF-8; bytes are sent with the content_type {BASE64}", place) from None
+def _text(item: str | bytes) -> str:
+    return item if isinstance(item, str) else item.decode()
 
 
-def _binary(item: str | bytes, place: str) -> bytes:
-    return item if isinstance(item, bytes) else _unbase64(item, place)
+def _unbase64(item: str | bytes) -> bytes:
+    return base64.b64decode(item, validate=True)
 
 
-def _unbase64(item: str | bytes, place: str) -> bytes:
-    try:
-        return base64.b64decode(item, validate=True)
-    except ValueError:
-        raise InvalidInputs(f"{place} is no base64, as binary values are written", place) from None
+def _binary(item: str | bytes) -> bytes:
+    return item if isinstance(item, bytes) else _unbase64(item)
 
 
-_DECODE: dict[str, Callable[[Any, str], Any]] = {BASE64: _unbase64, JSON: document}
+_NO_JSON = "is no JSON text, as its type needs"
+_Decode = tuple[Callable[[Any], Any], str]  # raises ValueError, and how that is told
+_AS_TEXT: _Decode = (_text, f"is not UTF-8; bytes are sent with the content_type {BASE64}")
+_DECODE: dict[str, _Decode] = {
+    BASE64: (_unbase64, "is no base64, as binary values are written"),
+    JSON: (orjson.loads, _NO_JSON),
+}

@@ -90,6 +90,12 @@ def parameters_are_the_models_params(client):
     assert result.as_numpy("double").tolist() == [[0.1], [-0.0], [0.1], [-0.0]]
 
 
+def large_requests_and_answers_come_whole(client):
+    many = {name: np.repeat(array, 2500) for name, array in COLUMNS.items()}
+    result = client.infer("columns", inputs(client, many), parameters={"times": 2})
+    same(result, {name: np.concatenate([array, array]) for name, array in many.items()})
+
+
 def only_the_outputs_asked_for_come(client):
     asked = [client.kind.InferRequestedOutput(name) for name in ("words", "FP32")]
     result = client.infer("tensors", inputs(client, TENSORS), model_version=versions(client)[:7], outputs=asked)
@@ -137,6 +143,7 @@ BOTH = [
     every_datatype_survives_in_binary,
     columns_of_every_type_survive_in_binary,
     parameters_are_the_models_params,
+    large_requests_and_answers_come_whole,
     only_the_outputs_asked_for_come,
     refusals_are_sentences_with_a_status,
 ]
