@@ -176,6 +176,8 @@ def _natural(data: Any, dtype: np.dtype[Any], where: str) -> np.ndarray[Any, Any
     except (ValueError, OverflowError):
         ragged = InvalidInputs if dtype.kind == "O" else Hopeless
         raise ragged(f"{where} is ragged: its rows must all have the same lengths", where) from None
+    if array.dtype.kind == "f" and dtype.kind == "u":
+        array = _whole(array, data)
     if array.dtype.kind == "O" and dtype.kind in "fc" and all(_nullable(item) for item in array.flat):
         return array.astype(np.float64)
     if array.dtype.kind == "O":
@@ -183,6 +185,14 @@ def _natural(data: Any, dtype: np.dtype[Any], where: str) -> np.ndarray[Any, Any
         numbers_only = dtype.kind in "iu" or (dtype.kind in "fc" and any(isinstance(item, dict) for item in array.flat))
         raise (Hopeless if numbers_only and _has_no_number(array) else InvalidInputs)(told, where)
     return array
+
+
+def _whole(array: np.ndarray[Any, Any], data: Any) -> np.ndarray[Any, Any]:
+    """The data as uint64 where it holds whole numbers: beside smaller ones, numpy makes floats of those from 2**63 on."""
+    exact = np.asarray(data, dtype=object)
+    if not all(type(item) is int and item >= 0 for item in exact.flat):
+        return array
+    return exact.astype(np.uint64)
 
 
 def _has_no_number(array: np.ndarray[Any, Any]) -> bool:

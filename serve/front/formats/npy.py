@@ -109,16 +109,16 @@ def _plain(array: Array) -> Array:
 
 
 def write(value: Value, _: Signature) -> bytes:
-    """The one array that the answer is, as a body; `NotAcceptable` where it is none of numbers or dates."""
+    """The answer as one array, a table as one of records; `NotAcceptable` where it is none of numbers or dates."""
     stream = io.BytesIO()
     np.lib.format.write_array(stream, _array(value), allow_pickle=False)
     return stream.getvalue()
 
 
 def _array(value: Value) -> Array:
-    part = value.parts[0] if len(value.parts) == 1 else None
-    if part is None or (value.kind == "frame"):
-        raise NotAcceptable("the model's answer is not one array: ask for it in another format than application/x-npy")
+    if value.kind in ("frame", "arrays"):
+        return _records(value.parts)
+    (part,) = value.parts
     if part.dtype not in (JSON, BASE64):
         return np.frombuffer(part.data, dtype=part.dtype).reshape(part.shape)
     try:

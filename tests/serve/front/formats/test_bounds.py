@@ -22,6 +22,11 @@ def zeros(type_: pa.DataType, count: int, bytes_: int) -> pa.Array:
     return pa.Array.from_buffers(type_, count, [None, pa.py_buffer(np.zeros(bytes_, np.uint8))])
 
 
+def nulls(count: int) -> pa.Array:
+    """As a stream writes them: of no buffer at all, where Arrow's own `pa.nulls` has one."""
+    return pa.Array.from_buffers(pa.null(), count, [None])
+
+
 def named_often(count: int) -> pa.Array:
     """One long text, named `count` times."""
     return pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), pa.array([MEGABYTE]))
@@ -46,11 +51,11 @@ def compressed_zeros() -> bytes:
 
 STREAMS: dict[str, Any] = {
     "compressed zeros": lambda: pa.table({"x": zeros(pa.int64(), 2**25 + 1, 2**28 + 8)}),
-    "nulls": lambda: pa.table({"x": pa.nulls(10**12)}),
-    "lists of nulls": lambda: pa.table({"x": pa.FixedSizeListArray.from_arrays(pa.nulls(10**9), 10**8)}),
-    "structs of nothing": lambda: pa.table({"x": pa.Array.from_buffers(pa.struct([]), 10**12, [None])}),
+    "nulls": lambda: pa.table({"x": nulls(2**31 - 1)}),
+    "lists of nulls": lambda: pa.table({"x": pa.FixedSizeListArray.from_arrays(nulls(10**9), 10**8)}),
+    "structs of nothing": lambda: pa.table({"x": pa.Array.from_buffers(pa.struct([]), 2**31 - 1, [None])}),
     "empty lists": lambda: pa.table(
-        {"x": pa.Array.from_buffers(pa.list_(pa.int8(), 0), 10**12, [None], children=[pa.array([], pa.int8())])}
+        {"x": pa.Array.from_buffers(pa.list_(pa.int8(), 0), 2**31 - 1, [None], children=[pa.array([], pa.int8())])}
     ),
     "a dictionary": lambda: pa.table({"x": named_often(1000)}),
     "a dictionary in lists": lambda: pa.table({"x": pa.FixedSizeListArray.from_arrays(named_often(1000), 10)}),
