@@ -54,6 +54,7 @@ e2e: .venv/.dev .venv-clients/.done  ## the long forms of the promises
 
 docs: .venv/.dev  ## regenerate the pages made from code
 	python docs/generate_settings.py > docs/settings.md
+	python -m tests.types.page > docs/types.md
 
 lock: .venv/.uv  ## resolve requirements/*.txt anew (plain name==version lines, no addresses)
 	$(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \

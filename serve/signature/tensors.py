@@ -188,7 +188,7 @@ def _natural(data: Any, dtype: np.dtype[Any], where: str) -> np.ndarray[Any, Any
 
 
 def _whole(array: np.ndarray[Any, Any], data: Any) -> np.ndarray[Any, Any]:
-    """The data as uint64 where it holds whole numbers: beside smaller ones, numpy makes floats of those from 2**63 on."""
+    """As uint64 where the data is whole numbers: of those from 2**63 on, beside smaller ones, numpy makes floats."""
     exact = np.asarray(data, dtype=object)
     if not all(type(item) is int and item >= 0 for item in exact.flat):
         return array

@@ -35,7 +35,7 @@ class Kind:
         items, dtype = self.items[name], self.inputs[list(self.items).index(name)]
         if self.tensors and dtype["tensor-spec"]["dtype"] not in ("str", "bytes"):
             return np.array(items, dtype["tensor-spec"]["dtype"])
-        if self.arrow in (pa.string(), pa.binary()) or pa.types.is_nested(self.arrow) or None in items:
+        if pa.types.is_nested(self.arrow):
             return np.fromiter(items, object, len(items))
         return np.array(items, _NUMPY.get(dtype["type"]))
 
@@ -69,7 +69,7 @@ def tensor(
 
 
 NOON = datetime.datetime(2024, 5, 31, 12)
-LATER = datetime.datetime(2024, 5, 31, 12, 0, 0, 500_000)
+LATER = datetime.datetime(2024, 5, 31, 12, 30, 15)
 MESSAGE = {"role": {"type": "string", "required": True}, "seen": {"type": "long", "required": False}}
 LONGS = {"type": "array", "items": {"type": "long"}}
 
@@ -79,7 +79,7 @@ COLUMNS = (
     column("long", [1, 2**62 + 1], "int64", pa.int64()),
     column("float", [0.5, -2.25], "float32", pa.float32()),
     column("double", [0.1, 1e300], "float64", pa.float64()),
-    column("string", ["é", "a,b\n"], "str", pa.string()),
+    column("string", ["é", "a,b\n"], "string", pa.string()),
     column("binary", [b"\0\xff", b"a"], "object", pa.binary()),
     column("datetime", [NOON, LATER], "datetime64[ns]", pa.timestamp("us")),
     column("optional", [0.5, None], "float64", pa.float64(), {"type": "double", "required": False}),

@@ -37,6 +37,7 @@ class Format:
     content_type: str
     write: Callable[[Kind], Body]
     read: Callable[[Kind, Any, Mapping[str, str]], Items]
+    takes_params: bool = False
 
 
 def as_json(kind: Kind) -> Items:
@@ -52,7 +53,7 @@ def normal(kind: Kind, items: Items) -> Items:
 
 
 def _normal(kind: Kind, item: Any) -> Any:
-    if item is None or item == "" or item != item:
+    if item is None or item in ("", "nan") or item != item:
         return None
     if pa.types.is_floating(kind.arrow):
         return float(item)
@@ -76,12 +77,18 @@ def as_python(kind: Kind) -> Items:
     return [list(items) for items in kind.items.values()]
 
 
+def telling(kind: Kind) -> int:
+    """Which of the items is shown: the longest."""
+    texts = [shown(item) for item in as_json(kind)[0]]
+    return texts.index(max(texts, key=len))
+
+
 def write_json(kind: Kind) -> Body:
     named = dict(zip(kind.items, as_json(kind), strict=True))
     form = "inputs" if kind.tensors else "dataframe_records"
     data: Any = named.get(None, named) if kind.tensors else [{"x": item} for item in named["x"]]
     body = {form: data} | ({"params": kind.params} if kind.params else {})
-    return Body(orjson.dumps(body), shown(kind.params or as_json(kind)[0][-1]))
+    return Body(orjson.dumps(body), shown(kind.params or as_json(kind)[0][telling(kind)]))
 
 
 def read_json(kind: Kind, body: bytes, _: Mapping[str, str]) -> Items:
@@ -92,7 +99,7 @@ def read_json(kind: Kind, body: bytes, _: Mapping[str, str]) -> Items:
 
 
 def cells(kind: Kind) -> Items:
-    return [[cell(plain(item)) for item in items] for items in kind.items.values()]
+    return [[cell(item) for item in items] for items in as_json(kind)]
 
 
 def cell(item: Any) -> str:
@@ -110,7 +117,7 @@ def write_csv(kind: Kind) -> Body:
     rows = csv.writer(text)
     rows.writerow(name or NAMELESS for name in kind.items)
     rows.writerows(zip(*cells(kind), strict=True))
-    return Body(text.getvalue().encode(), cells(kind)[0][-1])
+    return Body(text.getvalue().encode(), cells(kind)[0][telling(kind)])
 
 
 def read_csv(kind: Kind, body: bytes, _: Mapping[str, str]) -> Items:
@@ -157,11 +164,12 @@ def write_npy(kind: Kind) -> Body:
             array[str(name)] = one
     sink = io.BytesIO()
     np.save(sink, array)
-    return Body(sink.getvalue(), next(iter(named.values())).dtype.str)
+    return Body(sink.getvalue(), next(iter(named.values())).dtype.str.lstrip("<|"))
 
 
 def read_npy(kind: Kind, body: bytes, _: Mapping[str, str]) -> Items:
-    return [np.load(io.BytesIO(body)).tolist()]
+    array = np.load(io.BytesIO(body))
+    return [array.tolist()] if array.dtype.names is None else [array[name].tolist() for name in array.dtype.names]
 
 
 def datatype(kind: Kind) -> str:
@@ -214,6 +222,10 @@ def names(kind: Kind) -> list[str]:
     return [name or "input-0" for name in kind.items]
 
 
+def reshaped(kind: Kind, flat: list[Any]) -> list[Any]:
+    return np.array(flat, object).reshape(shape(kind)).tolist() if nested(kind) else flat
+
+
 def write_v2_json(kind: Kind) -> Body:
     described = {"shape": shape(kind), "datatype": "FP32" if datatype(kind) == "FP16" else datatype(kind)}
     inputs = [{"name": name, "data": data} | described for name, data in zip(names(kind), elements(kind), strict=True)]
@@ -222,7 +234,7 @@ def write_v2_json(kind: Kind) -> Body:
 
 
 def read_v2_json(kind: Kind, body: bytes, _: Mapping[str, str]) -> Items:
-    return [one["data"] for one in orjson.loads(body)["outputs"]]
+    return [reshaped(kind, one["data"]) for one in orjson.loads(body)["outputs"]]
 
 
 def raw(kind: Kind) -> list[bytes]:
@@ -239,7 +251,7 @@ def raw(kind: Kind) -> list[bytes]:
 
 def of_raw(kind: Kind, tensor: bytes) -> list[Any]:
     if datatype(kind) != "BYTES":
-        return list(np.frombuffer(tensor, kind.array(next(iter(kind.items))).dtype).tolist())
+        return reshaped(kind, np.frombuffer(tensor, kind.array(next(iter(kind.items))).dtype).tolist())
     found, at = [], 0
     while at < len(tensor):
         size = int.from_bytes(tensor[at : at + 4], "little")
@@ -292,14 +304,14 @@ def read_grpc(kind: Kind, body: bytes, _: Mapping[str, str]) -> Items:
     return [of_raw(kind, tensor) for tensor in message.raw_output_contents]
 
 
-JSON = Format("JSON", "application/json", write_json, read_json)
+JSON = Format("JSON", "application/json", write_json, read_json, takes_params=True)
 CSV = Format("CSV", "text/csv", write_csv, read_csv)
 PARQUET = Format("Parquet", "application/vnd.apache.parquet", write_parquet, read_parquet)
 ARROW = Format("Arrow", "application/vnd.apache.arrow.stream", write_arrow, read_arrow)
 NPY = Format(".npy", "application/x-npy", write_npy, read_npy)
-V2_JSON = Format("JSON", "application/json", write_v2_json, read_v2_json)
-V2_BINARY = Format("binary", "application/octet-stream", write_v2_binary, read_v2_binary)
-GRPC = Format("gRPC", "application/grpc", write_grpc, read_grpc)
+V2_JSON = Format("JSON", "application/json", write_v2_json, read_v2_json, takes_params=True)
+V2_BINARY = Format("binary", "application/octet-stream", write_v2_binary, read_v2_binary, takes_params=True)
+GRPC = Format("gRPC", "application/grpc", write_grpc, read_grpc, takes_params=True)
 ROUTES = {
     "/predict": (JSON, CSV, PARQUET, ARROW, NPY),
     "/invocations": (JSON, CSV, PARQUET, ARROW, NPY),

@@ -18,7 +18,7 @@ from serve.front.schemas.open_inference import OpenInference
 from serve.front.schemas.predict import Predict
 from serve.inference import InferenceResponse
 from serve.signature.binding import Bound
-from serve.signature.spec import Signature, parse
+from serve.signature.spec import parse
 from tests.differential import oracle, pinion
 from tests.types.kinds import Kind
 

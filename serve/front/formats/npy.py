@@ -8,14 +8,14 @@ import ast
 import io
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import orjson
 
-from serve.child.wire import BASE64, JSON, Value
+from serve.child.wire import BASE64, JSON, Part, Value
 from serve.errors import MalformedRequest, NotAcceptable
 from serve.front.formats import columns
 from serve.front.formats.columns import Array
@@ -25,6 +25,7 @@ from serve.signature.spec import Signature
 _MAGIC = b"\x93NUMPY"
 _VERSIONS = {1: ("<H", "latin-1"), 2: ("<I", "latin-1"), 3: ("<I", "utf-8")}
 _MOST_HEADER_BYTES = 10_000  # numpy's own bound: Python's parser takes long, and much memory, over long text
+_ELSEWHERE = "ask for it in another format than application/x-npy"
 _KINDS = "biufcmMSU"
 
 
@@ -116,17 +117,30 @@ def write(value: Value, _: Signature) -> bytes:
 
 
 def _array(value: Value) -> Array:
-    if value.kind in ("frame", "arrays"):
+    if value.kind == "frame" or value.parts[0].name is not None:
         return _records(value.parts)
     (part,) = value.parts
     if part.dtype not in (JSON, BASE64):
-        return np.frombuffer(part.data, dtype=part.dtype).reshape(part.shape)
+        return _numbers(part)
     try:
         array = np.array(orjson.loads(bytes(part.data)))
     except ValueError:
         array = np.empty(0, dtype=object)
     if array.dtype.kind not in "biuf" or part.dtype == BASE64:
-        raise NotAcceptable(
-            "the model's answer is no array of numbers: ask for it in another format than application/x-npy"
-        )
+        raise NotAcceptable(f"the model's answer is no array of numbers: {_ELSEWHERE}")
     return array.reshape(part.shape) if value.kind != "json" else array
+
+
+def _records(parts: Sequence[Part]) -> Array:
+    """Arrays of one length as an array of records, each a field."""
+    if any(part.dtype in (JSON, BASE64) for part in parts) or len({part.shape[:1] for part in parts} | {()}) != 2:
+        raise NotAcceptable(f"the model's answer is no table of numbers: {_ELSEWHERE}")
+    arrays = {str(part.name): _numbers(part) for part in parts}
+    records = np.empty(parts[0].shape[0], [(name, one.dtype, one.shape[1:]) for name, one in arrays.items()])
+    for name, one in arrays.items():
+        records[name] = one
+    return records
+
+
+def _numbers(part: Part) -> Array:
+    return np.frombuffer(part.data, dtype=part.dtype).reshape(part.shape)

@@ -145,11 +145,18 @@ def test_a_list_of_numbers_is_an_array_too() -> None:
     assert np.load(io.BytesIO(write(value, Signature()))).tolist() == [[1, 2], [3, 4]]
 
 
+def test_a_table_of_numbers_is_an_array_of_records() -> None:
+    parts = (Part("a", "<f4", (2,), np.array([0.5, 1], "f4").data), Part("b", "<i8", (2, 1), np.array([[1], [2]]).data))
+    found = np.load(io.BytesIO(write(Value("arrays", parts), Signature())))
+    assert (found["a"].dtype.str, found["a"].tolist(), found["b"].tolist()) == ("<f4", [0.5, 1], [[1], [2]])
+
+
 @pytest.mark.parametrize(
     "value",
     [
-        Value("frame", (Part("a", "<f8", (1,), b"\0" * 8),)),
-        Value("arrays", (Part("a", "<f8", (1,), b"\0" * 8), Part("b", "<f8", (1,), b"\0" * 8))),
+        Value("frame", (Part("a", "<f8", (1,), b"\0" * 8), Part("b", JSON, (1,), b'["a"]'))),
+        Value("arrays", (Part("a", "<f8", (1,), b"\0" * 8), Part("b", "<f8", (2,), b"\0" * 16))),
+        Value("arrays", (Part("a", "<f8", (), b"\0" * 8),)),
         Value("json", (Part(None, JSON, (), b'["a"]'),)),
         Value("json", (Part(None, JSON, (), b'[1, "a"]'),)),
         Value("json", (Part(None, JSON, (), b"[[1], [2, 3]]"),)),
@@ -159,6 +166,6 @@ def test_a_list_of_numbers_is_an_array_too() -> None:
         Value("array", (Part(None, BASE64, (1,), b'["AA=="]'),)),
     ],
 )
-def test_an_answer_that_is_not_one_array_of_numbers_is_not_acceptable(value: Value) -> None:
+def test_an_answer_that_holds_more_than_numbers_in_one_length_is_not_acceptable(value: Value) -> None:
     with pytest.raises(NotAcceptable, match="another format"):
         write(value, Signature())
