@@ -60,7 +60,7 @@ SAME: dict[str, Any] = {
     "nested in objects": np.array([[np.array(["a"]), {}], [np.int8(1), None]], object),
     "structured": STRUCTURED,
     "record": STRUCTURED.view(np.recarray)[0],
-    "matrix": np.asmatrix([[1, 2]]),
+    "matrix": np.array([[1, 2]]).view(np.matrix),
     "masked": np.ma.array([[1.5, 2], [3, 4]], mask=[[0, 1], [1, 0]]),
     "masked strings": np.ma.array(["a", "b"], mask=[0, 1]),
     "masked, one": np.ma.masked,
