@@ -24,6 +24,7 @@ def test_the_best_run_becomes_canonical_and_everyone_is_told(repository: Reposit
     told = repository.promote("--best", "val_accuracy", "--experiment", "field")
     assert told.revision == repository.git("rev-parse", "HEAD")
     assert "3 other changed files were left as they are" in told.stderr
+    assert "MLflow: tags on the model and its run, alias champion on fleet/2" in told.stderr
     assert repository.git("show", "--name-only", "--format=", "HEAD") == "models.dvc"
     assert repository.git("diff", "--cached", "--name-only") == staged
     assert (repository.folder / "README").read_text() == "Changed.\n"
