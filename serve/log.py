@@ -13,6 +13,7 @@ from typing import TextIO, cast
 import structlog
 from rich.console import Console
 from rich.text import Text
+from structlog.typing import Processor
 
 _console = Console(stderr=True)
 
@@ -37,26 +38,34 @@ class _Stream:
 
 
 def configure(level: str = "info") -> None:
-    """Set up structlog, and route the warnings of the libraries we use through the same stream."""
-    terminal = _console.is_terminal
-    stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S" if terminal else "iso", utc=not terminal)
-    renderer = (
-        structlog.dev.ConsoleRenderer(pad_event_to=24)
-        if terminal
-        else structlog.processors.JSONRenderer(sort_keys=True)
-    )
+    """Set up structlog, and write the warnings of the libraries we use in the same form to the same stream."""
+    terminal, stream = _console.is_terminal, cast(TextIO, _Stream())
+    before: list[Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S" if terminal else "iso", utc=not terminal),
+    ]
+    written = _coloured() if terminal else _json()
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            stamp,
-            structlog.processors.dict_tracebacks,
-            renderer,
-        ],
+        processors=[*before, *written],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Stream())),
+        logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
+    theirs = logging.StreamHandler(stream)
+    named = [structlog.stdlib.add_logger_name, *before]
+    meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    theirs.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[meta, *written], foreign_pre_chain=named))
+    logging.basicConfig(level=logging.WARNING, handlers=[theirs], force=True)
+
+
+def _coloured() -> list[Processor]:
+    return [structlog.dev.ConsoleRenderer(pad_event_to=24, exception_formatter=structlog.dev.plain_traceback)]
+
+
+def _json() -> list[Processor]:
+    """Tracebacks come without local variables, which hold what callers sent."""
+    traceback = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+    return [structlog.processors.ExceptionRenderer(traceback), structlog.processors.JSONRenderer(sort_keys=True)]
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from serve.errors import MethodNotAllowed, RouteNotFound
+from serve.errors import InternalError, MethodNotAllowed, RouteNotFound
 from serve.front import describe, docs
 from serve.front.openapi import document
 from serve.front.scoring import Handler
@@ -39,6 +39,7 @@ def application(
     app.router.routes.extend(Route(path, endpoint) for path, endpoint in endpoints.items())
     _control_routes(app, rollout, metrics)
     app.add_exception_handler(HTTPException, _problem)
+    app.add_exception_handler(Exception, _fault)
     app.add_route("/docs", lambda request: docs.page(app.openapi(), request.scope.get("root_path", "")))
     app.openapi = lambda: _openapi(app, rollout, default_model)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
@@ -73,6 +74,12 @@ async def _problem(request: Request, error: Exception) -> Response:
     told = f"{request.method} {request.url.path[:200]}: {error.detail}; the routes are listed at /docs"
     refusal = MethodNotAllowed(told) if error.status_code == 405 else RouteNotFound(told)
     return Response(problem(refusal), status(refusal), error.headers, PROBLEM_TYPE)
+
+
+async def _fault(_: Request, __: Exception) -> Response:
+    """A fault of ours; uvicorn logs it."""
+    fault = InternalError("the server failed on this request; its log has the details")
+    return Response(problem(fault), status(fault), media_type=PROBLEM_TYPE)
 
 
 def _openapi(app: FastAPI, rollout: Rollout, default_model: str | None) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def _tensor(spec: TensorSpec, data: Any, where: str) -> Part:
     dtype = np.dtype(spec.dtype)
     natural = _natural(data, dtype, where)
     require_shape(natural.shape, spec, where)
-    if natural.size and natural.dtype.kind not in _CASTABLE[dtype.kind]:  # an empty list has no kind of its own
+    if natural.size and natural.dtype.kind not in _CASTABLE.get(dtype.kind, ""):  # an empty list has no kind of its own
         hopeless = natural.dtype.kind == "U" and dtype.kind in "fiu" and any(map(is_word, natural.flat))
         told = f"{where} must hold values of type {dtype.name}, not {_held(natural)}"
         raise (Hopeless if hopeless else InvalidInputs)(told, where)
@@ -115,8 +115,19 @@ def _tensor(spec: TensorSpec, data: Any, where: str) -> Part:
     return Part(spec.name, array.dtype.str, array.shape, raw(array))
 
 
-# Which natural kinds of JSON data a tensor's kind takes without losing anything.
-_CASTABLE = {"f": "fiub", "c": "fiub", "i": "iu", "u": "iu", "b": "b", "M": "U", "U": "U", "S": "U", "O": "Ufiub"}
+# Which natural kinds of JSON data a tensor's kind takes without losing anything; a duration is a number of its unit.
+_CASTABLE = {
+    "f": "fiub",
+    "c": "fiubc",
+    "i": "iu",
+    "u": "iu",
+    "b": "b",
+    "M": "U",
+    "U": "U",
+    "S": "U",
+    "m": "iu",
+    "O": "Ufiub",
+}
 _MOST_EXACT = 2.0**53
 _MOST_READ = 2.0**63  # integers beyond are read as floats here, and not by MLflow
 
@@ -143,8 +154,8 @@ def cast(natural: np.ndarray[Any, Any], dtype: np.dtype[Any], where: str) -> np.
         return natural  # as wide as its longest string: a signature says no width
     if dtype.kind == "S":
         return np.char.encode(natural, "utf-8")
-    if dtype.kind in "iu" and natural.size:
-        info = np.iinfo(dtype)
+    if dtype.kind in "ium" and natural.size:
+        info = np.iinfo(dtype if dtype.kind != "m" else np.int64)
         if natural.min() < info.min or natural.max() > info.max:
             raise InvalidInputs(f"{where} holds a number outside the range of {dtype.name}", where)
     try:
@@ -179,7 +190,7 @@ def _natural(data: Any, dtype: np.dtype[Any], where: str) -> np.ndarray[Any, Any
     if array.dtype.kind == "f" and dtype.kind == "u":
         array = _whole(array, data)
     if array.dtype.kind == "O" and dtype.kind in "fc" and all(_nullable(item) for item in array.flat):
-        return array.astype(np.float64)
+        return array.astype(np.float64 if dtype.kind == "f" else np.complex128)
     if array.dtype.kind == "O":
         told = f"{where} must hold numbers in lists of equal length, and holds {_held(array)}"
         numbers_only = dtype.kind in "iu" or (dtype.kind in "fc" and any(isinstance(item, dict) for item in array.flat))

@@ -24,6 +24,8 @@ DTYPES = (
         "object",
         "datetime64",
         "datetime64[ns]",
+        "timedelta64",
+        "timedelta64[s]",
     ),
 )
 COMMON_DTYPES = ("float32", "float64", "int32", "int64", "uint8", "bool", "str")

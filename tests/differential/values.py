@@ -124,4 +124,6 @@ _ITEMS: dict[str, st.SearchStrategy[Any]] = {
     "object": _ANY | st.integers(0, 3),
     "datetime64": st.sampled_from(GOOD_DATES[:3]) | st.sampled_from(DATES),
     "datetime64[ns]": st.sampled_from(GOOD_DATES[:3]) | st.sampled_from(DATES),
+    "timedelta64": st.integers(-9, 9) | st.sampled_from((1.5, "1", "P1D", True, 2**63)),
+    "timedelta64[s]": st.integers(-9, 9) | st.sampled_from((1.5, "1", "P1D", True, 2**63)),
 }

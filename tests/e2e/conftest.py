@@ -5,12 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests import promoting
+from tests.e2e import echoing
 from tests.models import oracle
 from tests.repositories import new_repository
 
@@ -78,6 +81,14 @@ def promoted(tmp_path_factory: pytest.TempPathFactory, state: Path) -> Repositor
         promote(folder, state, old_recipe(oracle(models / "four", 4))),
     )
     return Repository(folder, revisions, state)
+
+
+@pytest.fixture(scope="session")
+def echoes(tmp_path_factory: pytest.TempPathFactory) -> promoting.Repository:
+    """A release of the two echoes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # mlflow's own, as it reads signatures
+        return echoing.released(tmp_path_factory.mktemp("echoes"))
 
 
 @pytest.fixture

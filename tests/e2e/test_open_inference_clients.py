@@ -12,56 +12,20 @@ import grpc
 import grpc.aio
 import numpy as np
 import pytest
-from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
-from mlflow.types.schema import Array
 
 from serve.front.grpc import open_inference_pb2 as pb
+from tests.e2e.echoing import NUMBERS
 from tests.e2e.server import Server
-from tests.models.echoes import echo
-from tests.promoting import MLFLOWS_OWN_WARNINGS, Repository
-from tests.repositories import new_repository
-
-pytestmark = MLFLOWS_OWN_WARNINGS
+from tests.promoting import Repository
 
 CLIENTS = Path(__file__).parent / "clients"
 PYTHON = Path(__file__).parents[2] / ".venv-clients" / "bin" / "python"
 INFER = "/inference.GRPCInferenceService/ModelInfer"
-NUMBERS = {"BOOL": "?", "UINT8": "u1", "INT64": "i8", "UINT64": "u8", "FP16": "f2", "FP32": "f4", "FP64": "f8"}
-TYPES = ("boolean", "integer", "long", "float", "double", "string", "binary", "datetime")
-
-
-def tensors(target: Path) -> Path:
-    """An echo of several named tensors."""
-    specs = [TensorSpec(np.dtype(dtype), (-1, 2), name) for name, dtype in NUMBERS.items()]
-    schema = Schema([*specs, TensorSpec(np.dtype("U"), (-1,), "words")])
-    example = {**{name: [[True, False]] if name == "BOOL" else [[1, 0]] for name in NUMBERS}, "words": ["a"]}
-    return echo(target, ModelSignature(schema, schema), {"inputs": example})
-
-
-def columns(target: Path) -> Path:
-    """An echo of a column of every type, which takes params."""
-    schema = Schema([*(ColSpec(type_, type_) for type_ in TYPES), ColSpec(Array("double"), "list")])
-    params = ParamSchema([ParamSpec("times", "long", 1), ParamSpec("nap", "double", 0.0)])
-    values = (True, 1, 2, 0.5, 0.25, "s", "AAE=", "2024-05-31T12:00:00")
-    row = {**dict(zip(TYPES, values, strict=True)), "list": [1.0]}
-    return echo(target, ModelSignature(schema, schema, params), {"inputs": [row]})
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    root = tmp_path_factory.mktemp("echoes")
-    (root / "models").mkdir()
-    one = Repository(new_repository(root / "repo"), root / "state")
-    for model in (tensors(root / "models" / "tensors"), columns(root / "models" / "columns")):
-        told = one.promote_here(model, "--name", model.name)
-        assert told.code == 0, told.stderr
-    return one
-
-
-@pytest.fixture(scope="module")
-def server(repository: Repository) -> Iterator[Server]:
-    with Server(repository.folder, repository.state, http__grpc_port=0, http__max_body_bytes=500_000) as one:
+def server(echoes: Repository) -> Iterator[Server]:
+    with Server(echoes.folder, echoes.state, http__grpc_port=0, http__max_body_bytes=500_000) as one:
         yield one.ready()
     assert not [line for line in one.events if line["event"] == "text"]  # no library speaks in our log
 
@@ -194,8 +158,8 @@ async def test_a_message_over_the_limit_of_bodies_is_refused(server: Server) -> 
 
 
 @pytest.mark.e2e
-async def test_a_call_in_flight_is_answered_when_the_server_is_told_to_stop(repository: Repository) -> None:
-    with Server(repository.folder, repository.state, http__grpc_port=0) as stopping:
+async def test_a_call_in_flight_is_answered_when_the_server_is_told_to_stop(echoes: Repository) -> None:
+    with Server(echoes.folder, echoes.state, http__grpc_port=0) as stopping:
         stopping.ready()
         async with calling(stopping) as rpc:
             call = rpc.infer(nap=2.0)

@@ -3,17 +3,19 @@
 import re
 from collections.abc import Iterator
 from typing import Any
+from unittest import SkipTest
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import Unsatisfiable
 from schemathesis import Case, GenerationMode, Response
 from schemathesis.checks import load_all_checks
 from schemathesis.schemas import BaseSchema
 from schemathesis.specs.openapi import checks
 
-from tests.e2e.conftest import Repository
 from tests.e2e.server import Server
+from tests.promoting import Repository
 
 # Why a body that the schema allows may be refused all the same: what JSON Schema can't say.
 UNSAYABLE = re.compile(
@@ -23,20 +25,15 @@ UNSAYABLE = re.compile(
 
 
 @pytest.fixture(scope="module")
-def server(promoted: Repository) -> Iterator[Server]:
-    """The oracle: a required and an optional column."""
-    promoted.checkout(1)
-    with Server(promoted.folder, promoted.state) as one:
+def server(echoes: Repository) -> Iterator[Server]:
+    """Tensors of every datatype, columns of every type, params."""
+    with Server(echoes.folder, echoes.state) as one:
         yield one.ready()
 
 
 @pytest.fixture(scope="module")
 def document(server: Server) -> BaseSchema:
-    return _schema(server)
-
-
-def _schema(server: Server) -> BaseSchema:
-    """What the server says of itself, as far as it can be generated: bodies of JSON."""
+    """What the server says of itself, as far as bodies can be generated: JSON."""
     found = server.get("/openapi.json").json()
     for operation in (one for item in found["paths"].values() for one in item.values()):
         content = operation.get("requestBody", {}).get("content", {})
@@ -48,16 +45,40 @@ def _schema(server: Server) -> BaseSchema:
 
 
 load_all_checks()
-live = schemathesis.pytest.from_fixture("document")
 
 
-@live.parametrize()
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
-def test_every_answer_is_as_the_document_says(case: Case) -> None:
-    ask(case)
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=lambda mode: mode.value)
+def test_every_answer_is_as_the_document_says(document: BaseSchema, mode: GenerationMode) -> None:
+    assert tried(document, mode, of_each=20) > 200
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=lambda mode: mode.value)
+def test_over_a_thousand_answers_are_as_the_document_says(document: BaseSchema, mode: GenerationMode) -> None:
+    assert tried(document, mode, of_each=150) > 1000
+
+
+def tried(document: BaseSchema, mode: GenerationMode, of_each: int) -> int:
+    """How many cases were sent, those of each operation at most `of_each`."""
+    sent = 0
+
+    def send(case: Case) -> None:
+        nonlocal sent
+        sent += 1
+        ask(case)
+
+    for found in document.get_all_operations():
+        how = settings(max_examples=of_each, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        try:
+            how(given(found.ok().as_strategy(generation_mode=mode))(send))()
+        except (Unsatisfiable, SkipTest):
+            continue  # nothing about this operation can be wrong, as of one without a body
+    return sent
 
 
 def ask(case: Case) -> None:
+    """Send one case. Whether it had to be taken or refused is judged by `require_truth`, which knows the exceptions."""
     answer = case.call()
     case.validate_response(answer, excluded_checks=[checks.positive_data_acceptance, checks.negative_data_rejection])
     if case.method == "POST" and case.path.endswith("/predict"):

@@ -6,8 +6,10 @@ What a model's own tensors are, its metadata say; that they fit is checked again
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import orjson
 
+from serve.child.wire import JSON, Part, Value
 from serve.errors import RequestRejected
 from serve.front.open_inference import answer, body
 from serve.front.open_inference.datatypes import BYTES, FP16, NUMBERS, described
@@ -134,10 +136,26 @@ def tensors(subject: Subject) -> dict[str, Any] | None:
         return None
     if bound.value.kind == "request" or len(bound.value.parts) != len(inputs):
         return None
-    found = answer.outputs(bound.value, Signature(outputs=inputs), Wanted())
+    if any(_elsewhere(part) for part in bound.value.parts):
+        return None
+    parts = tuple(map(_with_texts, bound.value.parts))
+    found = answer.outputs(Value(bound.value.kind, parts), Signature(outputs=inputs), Wanted())
     listed = orjson.loads(body.written(found, Wanted(), subject.name, "")[0])["outputs"]
     names = [one.name for one in described(inputs, "input")]
     return {"inputs": [{**one, "name": name} for one, name in zip(listed, names, strict=True)]}
+
+
+def _elsewhere(part: Part) -> bool:
+    """Whether JSON has no form for an input like this, or one of another shape."""
+    return part.dtype == NUMBERS[FP16] or part.dtype[1] in "cm"
+
+
+def _with_texts(part: Part) -> Part:
+    """Strings and bytes of an array as texts, as an answer has them."""
+    if part.dtype[1] not in "US":
+        return part
+    texts = np.frombuffer(part.data, part.dtype).astype(np.str_).tolist()
+    return Part(part.name, JSON, part.shape, orjson.dumps(texts))
 
 
 def _of_model(subject: Subject, what: str, method: str, summary: str, told: Schema) -> Schema:

@@ -4,14 +4,19 @@ import itertools
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import orjson
 import pytest
 from openapi_spec_validator import validate
 from starlette.routing import Route
 
 from serve.app import build
 from serve.front import docs
+from serve.front.open_inference.body import BodyReading
 from serve.front.openapi import answers, example
 from serve.settings import ArtifactSettings, Settings
+from serve.signature import payload
+from serve.signature.binding import bind
 from serve.signature.spec import AnyType, ArrayType, Column, MapType, ObjectType, Property, Signature, TensorSpec
 from tests.serve.front.described import (
     EVERY_PATH,
@@ -160,6 +165,19 @@ def test_an_example_is_shown_to_clients_of_the_open_inference_protocol_as_tensor
             },
         ]
     }
+
+
+@pytest.mark.parametrize("dtype", ["?", "i1", "u8", "f2", "f4", "f8", "c8", "U", "S", "M8[ns]", "m8[s]", "O"])
+def test_an_example_of_any_dtype_is_described(dtype: str) -> None:
+    value = {"?": True, "U": "a", "S": "a", "O": "a", "M8[ns]": "2024-05-31"}.get(dtype, 1)
+    signature = Signature(tensors=(TensorSpec("x", np.dtype(dtype).str, (-1,)),))
+    model = deployed(signature, request={"inputs": {"x": [value]}}, predictions=[1])
+    infer = described(model)["paths"]["/v2/models/m/infer"]["post"]["requestBody"]["content"]["application/json"]
+    assert ("examples" in infer) == (dtype not in ("f2", "c8", "m8[s]"))  # which are other tensors in JSON
+    if "examples" in infer:
+        (tensor,) = infer["examples"]["m"]["value"]["inputs"]
+        bound = BodyReading(orjson.dumps({"inputs": [tensor]}), None, "", 1000).bind(signature)
+        assert bound.value == bind(payload.parse({"inputs": {"x": [value]}}), signature).value
 
 
 def test_an_example_that_does_not_fit_the_signature_is_no_tensors() -> None:
