@@ -12,9 +12,10 @@ def _load_pyfunc(path):
 
 class Echo:
     def predict(self, data, params=None):
-        if params and params.get("nap"):
-            time.sleep(params["nap"])
-        times = (params or {}).get("times", 1)
+        nap, times = ((params or {}).get(name) or 0 for name in ("nap", "times"))
+        if 0.01 < nap < 60:  # whatever a caller may make of these
+            time.sleep(nap)
+        times = times if 0 < times < 10 else 1
         if times == 1:
             return data
         if isinstance(data, pd.DataFrame):
