@@ -4,6 +4,7 @@ Nothing is lost or bent on the way: a number that its dtype can't hold, and a va
 `bind` also says whether MLflow's own reading is the same: numbers are, texts and dates it reads its own way.
 """
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -211,7 +212,7 @@ def _has_no_number(array: np.ndarray[Any, Any]) -> bool:
 
 
 def _nullable(item: Any) -> bool:
-    return item is None or (type(item) in (float, int) and abs(item) < 2**1023)
+    return item is None or (type(item) in (float, int) and abs(item) <= sys.float_info.max)
 
 
 def _held(array: np.ndarray[Any, Any]) -> str:

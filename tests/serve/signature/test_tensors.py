@@ -64,6 +64,10 @@ def test_each_dtype_takes_what_it_can_hold(spec: TensorSpec, data: Any, read: An
     assert part.shape == np.asarray(read).shape
 
 
+def test_null_among_floats_of_any_size_is_nan() -> None:
+    assert np.isnan(array(bound(one("<f8", -1), [2.0**1023, None]))).tolist() == [False, True]
+
+
 def test_dates_become_nanoseconds() -> None:
     part = bound(one("<M8[ns]", -1, 1), [["2024-05-31"], ["2024-05-31T12:00:00Z"]])
     assert part.dtype == "<M8[ns]"
