@@ -1,18 +1,25 @@
-"""MLflow's own client, and plain HTTP, against `/invocations`, `/ping`, `/health`, `/version`: a drop-in."""
+"""MLflow's own client, curl and plain HTTP, against `/invocations`, `/ping`, `/health`, `/version`: a drop-in."""
 
 import io
+import json
 import shutil
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import httpx
 import mlflow
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 
 from tests.e2e.conftest import Repository
 from tests.e2e.server import Server
+from tests.types.kinds import KINDS
+from tests.types.routes import ROUTES, Format
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +67,36 @@ def test_csv_is_read_by_the_models_own_pandas(server: Server, path: str, kind: s
     body = pd.DataFrame({"x": [1.0, 2.0], "ignored": ["a", "b"]}).to_csv(index=False).encode()
     answer = httpx.post(server.url + path, content=body, headers={"content-type": kind})
     assert [row["y"] for row in answer.json()["predictions"]] == [3.0, 6.0]
+
+
+FRAMES: dict[str, Callable[[bytes], Any]] = {
+    "JSON": lambda body: pd.DataFrame(json.loads(body)["predictions"]),
+    "CSV": lambda body: pd.read_csv(io.BytesIO(body)),
+    "Parquet": lambda body: pd.read_parquet(io.BytesIO(body)),
+    "Arrow": lambda body: pa.ipc.open_stream(body).read_all().to_pandas(),
+    ".npy": lambda body: pd.DataFrame(np.load(io.BytesIO(body))),
+}
+
+
+SENT = [
+    pytest.param(path, one, id=f"{path[1:]}-{one.name}")
+    for path in ("/predict", "/invocations")
+    for one in ROUTES[path]
+    if (path, one.name) != ("/invocations", "Parquet")  # which needs a library in the model's environment: see below
+]
+
+
+@pytest.mark.parametrize("answered", ROUTES["/predict"], ids=lambda one: one.name)
+@pytest.mark.parametrize(("path", "sent"), SENT)
+def test_curl_sends_each_format_and_gets_each(
+    server: Server, tmp_path: Path, path: str, sent: Format, answered: Format
+) -> None:
+    (tmp_path / "body").write_bytes(sent.write(KINDS["double"]).content)
+    command = ["curl", "--silent", "--show-error", "--fail-with-body", "--data-binary", f"@{tmp_path / 'body'}"]
+    headers = ["--header", f"Content-Type: {sent.content_type}", "--header", f"Accept: {answered.content_type}"]
+    done = subprocess.run([*command, *headers, server.url + path], capture_output=True)
+    assert done.returncode == 0, done.stdout
+    assert FRAMES[answered.name](done.stdout).to_dict("list") == {"y": [0.1 * 3, 1e300 * 3], "factor": [3.0, 3.0]}
 
 
 def test_parquet_needs_a_library_in_the_models_environment(server: Server) -> None:

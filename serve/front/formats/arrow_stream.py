@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from pyarrow import ipc
+from pyarrow import ipc, types
 
 from serve.child.wire import Value
 from serve.errors import MalformedRequest, RequestRejected
 from serve.front.formats import arrow_columns, arrow_tables, bounds, columns
+from serve.front.formats.arrow_arrays import is_fixed
 from serve.signature.binding import Bound
 from serve.signature.spec import Signature
 
@@ -27,7 +28,7 @@ class ArrowReading:
 
     @property
     def size(self) -> int:
-        return len(self.body)
+        return len(self.body) if _plain(self.body) else max(len(self.body), bounds.PACKED_BYTES)
 
     def bind(self, signature: Signature) -> Bound:
         try:
@@ -37,6 +38,23 @@ class ArrowReading:
         except Exception:  # Arrow names what it found, which is the caller's data, and raises of many kinds
             raise MalformedRequest(_refusal(self.body)) from None
         return columns.bind(named, signature, "arrow")
+
+
+def _plain(body: bytes) -> bool:
+    """Whether the body holds no more than its bytes say: numbers, texts, nothing packed or shared."""
+    try:
+        messages = ipc.MessageReader.open_stream(pa.py_buffer(body))
+        schema = ipc.read_schema(messages.read_next_message())
+        return all(map(_is_plain, schema.types)) and all(
+            message.type == "record batch" and not _unpacked(message) for message in messages
+        )
+    except Exception:  # whatever is wrong with it is told when it is read
+        return False
+
+
+def _is_plain(type_: pa.DataType) -> bool:
+    texts = (pa.string(), pa.large_string(), pa.binary(), pa.large_binary())
+    return type_ in texts or (is_fixed(type_) and not types.is_null(type_))
 
 
 def _refusal(body: bytes) -> str:

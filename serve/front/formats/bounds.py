@@ -7,6 +7,7 @@ from serve.errors import PayloadTooLarge
 
 MOST_UNPACKED_BYTES = 256 * 2**20
 OBJECT_BYTES = 64
+PACKED_BYTES = 2**20  # what a body counts as at least where its length says nothing: it is not read in the event loop
 
 
 def require(unpacked: float) -> None:

@@ -10,7 +10,7 @@ from pyarrow import parquet
 
 from serve.child.wire import Value
 from serve.errors import MalformedRequest, RequestRejected
-from serve.front.formats import arrow_columns, arrow_tables, columns, parquet_pages
+from serve.front.formats import arrow_columns, arrow_tables, bounds, columns, parquet_pages
 from serve.signature.binding import Bound
 from serve.signature.spec import Signature
 
@@ -25,7 +25,7 @@ class ParquetReading:
 
     @property
     def size(self) -> int:
-        return len(self.body)
+        return max(len(self.body), bounds.PACKED_BYTES)
 
     def bind(self, signature: Signature) -> Bound:
         try:

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from serve.aside import INLINE_BYTES
 from serve.errors import InvalidInputs, MalformedRequest, PayloadTooLarge
 from serve.front.formats import ARROW, PARQUET, READERS
 from serve.front.formats.bounds import MOST_UNPACKED_BYTES
@@ -85,6 +86,28 @@ def test_a_stream_that_stands_for_more_than_it_may_is_refused(what: str, signatu
     with pytest.raises(PayloadTooLarge, match="would unpack to more than the limit of 268435456 bytes"):
         READERS[ARROW](body).bind(signature)
     assert pa.default_memory_pool().bytes_allocated() - before < MOST_UNPACKED_BYTES
+
+
+PACKED: dict[str, Any] = {
+    "nulls": lambda: READERS[ARROW](stream(pa.table({"x": nulls(10**6)}))),
+    "zeros": lambda: READERS[ARROW](stream(pa.table({"x": zeros(pa.int64(), 10**5, 8 * 10**5)}), compression="zstd")),
+    "a dictionary": lambda: READERS[ARROW](stream(pa.table({"x": pa.array(["a"] * 9).dictionary_encode()}))),
+    "lists": lambda: READERS[ARROW](stream(pa.table({"x": [[1], [2]]}))),
+    "no stream": lambda: READERS[ARROW](b"no stream"),
+    "Parquet": lambda: READERS[PARQUET](file(pa.table({"x": [1.0]}))),
+}
+
+
+@pytest.mark.parametrize("what", PACKED)
+def test_a_body_whose_length_says_little_is_not_read_in_the_event_loop(what: str) -> None:
+    assert PACKED[what]().size > INLINE_BYTES
+
+
+def test_a_body_of_numbers_and_texts_is_as_large_as_it_is() -> None:
+    body = stream(
+        pa.table({"x": [1.0, None], "y": [True, None], "z": ["a", "b"], "t": pa.array([1, 2], pa.timestamp("s"))})
+    )
+    assert READERS[ARROW](body).size == len(body)
 
 
 def nulls_in_parquet() -> bytes:
