@@ -76,7 +76,7 @@ def bind_as_mlflow(payload: Payload, signature: Signature) -> Bound:
     try:
         value, alike = _checked(payload, signature)
     except Hopeless:
-        if not _reshaped(payload, signature):
+        if not (_reshaped(payload, signature) or _nameless(payload)):
             raise
         alike = False
     except InvalidInputs:
@@ -115,6 +115,11 @@ def _checked(payload: Payload, signature: Signature) -> tuple[Value, bool]:
 def _reshaped(payload: Payload, signature: Signature) -> bool:
     """Whether MLflow would make tensors of a frame, whose cells it reshapes as it needs."""
     return bool(signature.tensors) and payload.form.startswith("dataframe")
+
+
+def _nameless(payload: Payload) -> bool:
+    """Whether MLflow would number the columns of a frame, and so find none of those that the signature names."""
+    return payload.form == "dataframe_split" and isinstance(payload.value, dict) and "columns" not in payload.value
 
 
 def _unified(payload: Payload, signature: Signature) -> Bound:

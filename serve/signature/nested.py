@@ -38,7 +38,7 @@ def _array(value: Any, type_: ArrayType, place: str, flaws: Flaws, required: boo
     if value is None and (not required or _takes_any(type_.items)):
         return
     if not isinstance(value, list):
-        _wrong(value, words(type_), place, flaws)
+        _wrong(value, words(type_), place, flaws, hopeless=not _takes_any(type_.items))  # MLflow makes an array of some
     elif isinstance(type_.items, str):
         _series(value, type_.items, place, flaws)
     else:
@@ -126,5 +126,5 @@ def _natural(values: Sequence[Any]) -> str:
     return "fractions" if numbers <= {int, float} else "values of several kinds"
 
 
-def _wrong(value: Any, takes: str, place: str, flaws: Flaws) -> None:
-    flaws.add(place, f"is {json_word(value)}; the model takes {takes} there", hopeless=True)
+def _wrong(value: Any, takes: str, place: str, flaws: Flaws, *, hopeless: bool = True) -> None:
+    flaws.add(place, f"is {json_word(value)}; the model takes {takes} there", hopeless=hopeless)

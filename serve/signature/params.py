@@ -4,6 +4,7 @@ Source of the rules: mlflow/types/schema.py (`ParamSpec.validate_type_and_shape`
 (`_enforce_param_datatype`). MLflow passes over params it does not know; read strictly, they are refused.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -76,6 +77,7 @@ def _scalar(param: Param, value: Any, place: str, flaws: Flaws) -> Any:
 def _is_date(value: str) -> bool:
     """Whether numpy reads it as a date of at most microseconds, as MLflow asks it to."""
     try:
-        return not isinstance(np.datetime64(value).item(), int)
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # of time zones, which it leaves out
+            return not isinstance(np.datetime64(value).item(), int)
     except ValueError:
         return False

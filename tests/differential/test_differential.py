@@ -35,6 +35,35 @@ EXAMPLES = {
     "answer-mlflow-cannot-write": ("echo", Case(NOTHING, b'{"inputs": {"a": null}}')),
 }
 
+# What was found by chance, and is tried each time.
+FOUND = {
+    "a text for an array of anything": Case(
+        Signed(({"type": "array", "items": {"type": "any"}, "name": "a", "required": True},)),
+        b'{"inputs": ["{\'a\': []}"]}',
+    ),
+    "optional columns, none of them named": Case(
+        Signed(
+            (
+                {"type": "map", "values": {"type": "integer"}, "name": "a", "required": False},
+                {"type": "array", "items": {"type": "any"}, "name": "b", "required": False},
+            )
+        ),
+        b'{"dataframe_split": {"data": [[{"a": 0}, []]]}}',
+    ),
+    "a date with a zone as param": Case(
+        Signed(params=({"name": "p", "type": "datetime", "default": "2024-01-01T00:00:00", "shape": None},)),
+        b'{"inputs": [1], "params": {"p": "2024-05-31T12:00:00Z"}}',
+    ),
+    "null among complex numbers": Case(
+        Signed(({"type": "tensor", "tensor-spec": {"dtype": "complex64", "shape": [-1]}},)), b'{"inputs": [null, 1.5]}'
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_was_found_once_agrees(name: str) -> None:
+    assert compared(FOUND[name], "whole").differences == ()
+
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_pinion_takes_and_refuses_what_mlflow_does_and_gives_the_model_the_same(family: str) -> None:
