@@ -38,7 +38,7 @@ def _array(value: Any, type_: ArrayType, place: str, flaws: Flaws, required: boo
     if value is None and (not required or _takes_any(type_.items)):
         return
     if not isinstance(value, list):
-        _wrong(value, words(type_), place, flaws, hopeless=not _takes_any(type_.items))  # MLflow makes an array of some
+        _wrong(value, words(type_), place, flaws, hopeless=isinstance(type_.items, str))  # MLflow makes arrays of some
     elif isinstance(type_.items, str):
         _series(value, type_.items, place, flaws)
     else:
@@ -87,7 +87,7 @@ def _series(values: Sequence[Any], type_: str, place: str, flaws: Flaws) -> None
         return
     elif natural not in _TAKES[type_]:
         told = f"MLflow takes {_WRITTEN[type_]} for {type_} there" if type_ in _WRITTEN else f"the model takes {type_}"
-        flaws.add(place, f"holds {natural}; {told}", hopeless=True)
+        flaws.add(place, f"holds {natural}; {told}", hopeless=not any(value != value for value in values))
 
 
 _TAKES = {

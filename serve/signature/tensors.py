@@ -47,7 +47,7 @@ def numbers(data: Any) -> Value | None:
         return None
     if array.dtype.kind not in "biuf" or not array.size:
         return None
-    if array.dtype.kind == "f" and bool((np.abs(array) > _MOST_READ).any()):
+    if array.dtype.kind == "f" and bool((np.abs(array) >= _MOST_READ).any()):
         return None
     return Value("array", (Part(None, array.dtype.str, array.shape, raw(array)),))
 
@@ -152,7 +152,7 @@ def cast(natural: np.ndarray[Any, Any], dtype: np.dtype[Any], where: str) -> np.
     if dtype.kind == "M":
         return dates.parse(natural.ravel().tolist(), lambda at: f"{where}[{at}]").reshape(natural.shape)
     if dtype.kind == "U":
-        return natural  # as wide as its longest string: a signature says no width
+        return natural.astype(np.str_)  # as wide as its longest string: a signature says no width
     if dtype.kind == "S":
         return np.char.encode(natural, "utf-8")
     if dtype.kind in "ium" and natural.size:

@@ -54,6 +54,27 @@ FOUND = {
         Signed(params=({"name": "p", "type": "datetime", "default": "2024-01-01T00:00:00", "shape": None},)),
         b'{"inputs": [1], "params": {"p": "2024-05-31T12:00:00Z"}}',
     ),
+    "no texts in rows": Case(
+        Signed(({"type": "tensor", "tensor-spec": {"dtype": "str", "shape": [-1, -1]}},)), b'{"inputs": [[]]}'
+    ),
+    "not a number in a map": Case(
+        Signed(({"type": "map", "values": {"type": "float", "required": False}, "name": "a", "required": False},)),
+        b'{"dataframe_records": [{"a": {"a": NaN}}]}',
+    ),
+    "null for an array of maps": Case(
+        Signed(
+            (
+                {
+                    "type": "array",
+                    "items": {"type": "map", "values": {"type": "any"}},
+                    "name": "a",
+                    "required": True,
+                },
+            )
+        ),
+        b'{"inputs": [null]}',
+    ),
+    "an integer just beyond 64 bits": Case(NOTHING, b'{"inputs": [-9223372036854775809]}'),
     "null among complex numbers": Case(
         Signed(({"type": "tensor", "tensor-spec": {"dtype": "complex64", "shape": [-1]}},)), b'{"inputs": [null, 1.5]}'
     ),
