@@ -124,6 +124,8 @@ def _hopeless(value: Any, type_: str, form: str) -> bool:
         return form.startswith("dataframe")
     if type_ in ("boolean", "string", "datetime"):
         return False
+    if type_ in ("float", "double") and value == []:  # which is NaN in the numpy array that MLflow makes on the way
+        return form.startswith("dataframe")
     return value is None or isinstance(value, list | dict) or (isinstance(value, str) and tensors.is_word(value))
 
 

@@ -43,8 +43,7 @@ def read(payload: Payload, signature: Signature) -> Table:
     if form == "dataframe_split":
         return _from_split(value, signature)
     if isinstance(value, dict) and form == "inputs":
-        nested = any(isinstance(column.type, ArrayType | ObjectType) for column in signature.columns)
-        return _from_columns(value, form, one_row=nested)
+        return _from_columns(value, form, one_row=_one_row(signature))
     if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
         return _from_records(value, form, signature)
     if form != "dataframe_records" and isinstance(value, list) and not any(isinstance(row, dict) for row in value):
@@ -121,4 +120,10 @@ def _from_records(rows: list[dict[str, Any]], form: str, signature: Signature) -
         if missing:
             told = f"{form}[{at}] lacks the column '{missing[0]}', which other rows have"
             raise InvalidInputs(told, f"{form}[{at}]")
-    return Table(form, "rows", {name: [row.get(name) for row in rows] for name in names}, len(rows), even)
+    plain = even and not (form == "instances" and _one_row(signature))
+    return Table(form, "rows", {name: [row.get(name) for row in rows] for name in names}, len(rows), plain)
+
+
+def _one_row(signature: Signature) -> bool:
+    """Whether MLflow takes an object of columns, which it also makes of instances, for one row of values."""
+    return any(isinstance(column.type, ArrayType | ObjectType) for column in signature.columns)

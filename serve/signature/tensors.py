@@ -105,7 +105,7 @@ def _tensor(spec: TensorSpec, data: Any, where: str) -> Part:
     natural = _natural(data, dtype, where)
     require_shape(natural.shape, spec, where)
     if natural.size and natural.dtype.kind not in _CASTABLE.get(dtype.kind, ""):  # an empty list has no kind of its own
-        hopeless = natural.dtype.kind == "U" and dtype.kind in "fiu" and any(map(is_word, natural.flat))
+        hopeless = natural.dtype.kind == "U" and dtype.kind in "fiu" and _has_word(data)
         told = f"{where} must hold values of type {dtype.name}, not {_held(natural)}"
         raise (Hopeless if hopeless else InvalidInputs)(told, where)
     if natural.dtype.kind == "U":
@@ -164,6 +164,10 @@ def cast(natural: np.ndarray[Any, Any], dtype: np.dtype[Any], where: str) -> np.
             return np.ascontiguousarray(natural, dtype=dtype).reshape(natural.shape)
     except FloatingPointError as error:
         raise InvalidInputs(f"{where} holds a number outside the range of {dtype.name}", where) from error
+
+
+def _has_word(data: Any) -> bool:
+    return any(isinstance(item, str) and is_word(item) for item in np.asarray(data, dtype=object).flat)
 
 
 def is_word(text: str) -> bool:

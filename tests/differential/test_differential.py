@@ -78,6 +78,20 @@ FOUND = {
     "null among complex numbers": Case(
         Signed(({"type": "tensor", "tensor-spec": {"dtype": "complex64", "shape": [-1]}},)), b'{"inputs": [null, 1.5]}'
     ),
+    "nothing for a number": Case(Signed(({"type": "double", "name": "a", "required": False},)), b'{"inputs": [[]]}'),
+    "truth among texts of numbers": Case(
+        Signed(({"type": "tensor", "tensor-spec": {"dtype": "int8", "shape": [-1]}, "name": "a"},)),
+        b'{"inputs": ["0", true]}',
+    ),
+    "instances beside an array left out": Case(
+        Signed(
+            (
+                {"type": "array", "items": {"type": "any"}, "name": "a", "required": False},
+                {"type": "integer", "name": "b", "required": True},
+            )
+        ),
+        b'{"instances": [{"b": 0}]}',
+    ),
 }
 
 
