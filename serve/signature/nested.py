@@ -87,7 +87,7 @@ def _series(values: Sequence[Any], type_: str, place: str, flaws: Flaws) -> None
         return
     elif natural not in _TAKES[type_]:
         told = f"MLflow takes {_WRITTEN[type_]} for {type_} there" if type_ in _WRITTEN else f"the model takes {type_}"
-        flaws.add(place, f"holds {natural}; {told}", hopeless=not any(value != value for value in values))
+        flaws.add(place, f"holds {natural}; {told}", hopeless=not any(map(_is_nan, values)))
 
 
 _TAKES = {
@@ -100,6 +100,12 @@ _TAKES = {
     "binary": ("strings", "nulls", "values of several kinds"),
     "datetime": ("strings", "nulls", "values of several kinds"),
 }
+
+
+def _is_nan(value: Any) -> bool:
+    """Whether pandas may make NaN of it, as it does of an empty list."""
+    return value != value or value == []
+
 
 # What MLflow takes by bending it: numbers written as strings, any text for true, null for false.
 _BENT = {("values of several kinds", "string"), ("values of several kinds", "boolean"), ("nulls", "boolean")}

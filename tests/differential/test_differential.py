@@ -92,6 +92,19 @@ FOUND = {
         ),
         b'{"instances": [{"b": 0}]}',
     ),
+    "nothing for a number in a map": Case(
+        Signed(
+            (
+                {
+                    "type": "map",
+                    "values": {"type": "array", "items": {"type": "double"}},
+                    "name": "a",
+                    "required": True,
+                },
+            )
+        ),
+        b'{"dataframe_records": [{"a": {"a": [[]]}}]}',
+    ),
 }
 
 
