@@ -38,7 +38,7 @@ def _array(value: Any, type_: ArrayType, place: str, flaws: Flaws, required: boo
     if value is None and (not required or _takes_any(type_.items)):
         return
     if not isinstance(value, list):
-        _wrong(value, words(type_), place, flaws, hopeless=isinstance(type_.items, str))  # MLflow makes arrays of some
+        _wrong(value, words(type_), place, flaws, hopeless=False)  # MLflow makes arrays of some
     elif isinstance(type_.items, str):
         _series(value, type_.items, place, flaws)
     else:
@@ -87,7 +87,7 @@ def _series(values: Sequence[Any], type_: str, place: str, flaws: Flaws) -> None
         return
     elif natural not in _TAKES[type_]:
         told = f"MLflow takes {_WRITTEN[type_]} for {type_} there" if type_ in _WRITTEN else f"the model takes {type_}"
-        flaws.add(place, f"holds {natural}; {told}", hopeless=not any(map(_is_nan, values)))
+        flaws.add(place, f"holds {natural}; {told}", hopeless=natural in _PLAIN and not any(map(_is_nan, values)))
 
 
 _TAKES = {
@@ -102,9 +102,13 @@ _TAKES = {
 }
 
 
+# Kinds that pandas keeps as they are; what it makes of any other among them is for MLflow to tell.
+_PLAIN = ("booleans", "strings", "integers", "fractions")
+
+
 def _is_nan(value: Any) -> bool:
     """Whether pandas may make NaN of it, as it does of an empty list."""
-    return value != value or value == []
+    return value == [] or bool(value != value)
 
 
 # What MLflow takes by bending it: numbers written as strings, any text for true, null for false.

@@ -37,6 +37,32 @@ EXAMPLES = {
 
 # What was found by chance, and is tried each time.
 FOUND = {
+    "an object for an array of truths in an array": Case(
+        Signed(
+            (
+                {
+                    "type": "array",
+                    "items": {"type": "array", "items": {"type": "boolean"}},
+                    "name": "a",
+                    "required": True,
+                },
+            )
+        ),
+        b'{"inputs": [[{"a": []}]]}',
+    ),
+    "truth among numbers in a map": Case(
+        Signed(
+            (
+                {
+                    "type": "map",
+                    "values": {"type": "map", "values": {"type": "array", "items": {"type": "double"}}},
+                    "name": "a",
+                    "required": True,
+                },
+            )
+        ),
+        b'{"dataframe_split": {"data": [[{"a": {"a": [true, 0.0]}}]], "columns": ["a"]}}',
+    ),
     "a text for an array of anything": Case(
         Signed(({"type": "array", "items": {"type": "any"}, "name": "a", "required": True},)),
         b'{"inputs": ["{\'a\': []}"]}',
