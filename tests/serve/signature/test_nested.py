@@ -57,7 +57,7 @@ def test_a_value_of_its_type_has_no_flaws(type_: Type, value: Any) -> None:
 @pytest.mark.parametrize("type_", ["long", ArrayType("long"), MapType("long"), PERSON])
 def test_null_is_taken_where_the_column_is_optional(type_: Type) -> None:
     assert flaws(type_, None, required=False) == []
-    assert "hopeless" in flaws(type_, None)
+    assert flaws(type_, None) != []
 
 
 @pytest.mark.parametrize(
@@ -65,18 +65,13 @@ def test_null_is_taken_where_the_column_is_optional(type_: Type) -> None:
     [
         ("long", None, "x is null; the model takes long there"),
         ("long", [1], "x is a list; the model takes long there"),
-        ("long", 2**63, "x holds huge integers; the model takes long"),
         ("integer", 5, "x holds integers; MLflow takes no JSON number (declare it long) for integer there"),
         ("float", 2, "x holds integers; MLflow takes no JSON number but 0 and 1 (declare it double) for float there"),
         ("double", 2, "x holds integers; MLflow takes numbers with a fraction, as in 1.0, for double there"),
         ("boolean", 1, "x holds integers; the model takes boolean"),
         ("string", 1, "x holds integers; the model takes string"),
         ("datetime", 5, "x holds integers; the model takes datetime"),
-        (ArrayType("long"), 5, "x is a number; the model takes Array(long) there"),
         (ArrayType("long"), [1, 1.5], "x holds fractions; the model takes long"),
-        (ArrayType("long"), [1, "a"], "x holds values of several kinds; the model takes long"),
-        (ArrayType("long"), [None], "x holds nulls; the model takes long"),
-        (ArrayType(ArrayType("long")), [[1], 5], "x[1] is a number; the model takes Array(long) there"),
         (MapType("long"), [1], "x is a list; the model takes Map(long) there"),
         (MapType(ArrayType("long")), {"a": ["b"]}, "x.a holds strings; the model takes long"),
         (PERSON, {"ages": [1]}, "x lacks the key 'name'"),
@@ -95,9 +90,14 @@ def test_what_mlflow_would_refuse_is_refused_with_its_place(type_: Type, value: 
         (ArrayType("string"), ["a", 1]),
         (ArrayType("boolean"), [True, None]),
         (ArrayType("boolean"), [None]),
+        (ArrayType("long"), 5),
+        (ArrayType("long"), [1, "a"]),
+        (ArrayType("long"), [None]),
+        (ArrayType(ArrayType("long")), [[1], 5]),
+        ("long", 2**63),
     ],
 )
-def test_what_mlflow_would_bend_is_refused_only_where_read_strictly(type_: Type, value: Any) -> None:
+def test_what_mlflow_might_bend_is_refused_only_where_read_strictly(type_: Type, value: Any) -> None:
     assert [told for told in flaws(type_, value) if told == "hopeless"] == []
     assert flaws(type_, value)
 
