@@ -105,7 +105,9 @@ class Repository:
 
     @property
     def whole_environment(self) -> dict[str, str]:
-        return {**os.environ, **self.environment}
+        """This process's, but for what a test before this one may have told MLflow in it."""
+        ours = {name: value for name, value in os.environ.items() if name not in _SET_BY_PROMOTE}
+        return {**ours, **self.environment}
 
     def promote_here(self, *arguments: str | Path) -> Told:
         """The same within this process, which has MLflow imported already."""
