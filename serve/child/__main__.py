@@ -21,6 +21,7 @@ import wire
 from model import Model, Streamed, versions
 
 PR_SET_PDEATHSIG = 1
+MOST_BUFFERS = 512  # for one system call; Linux takes 1,024
 
 
 def main() -> int:
@@ -28,22 +29,24 @@ def main() -> int:
     leave_with_parent()
     step_aside()
     sys.stdout.reconfigure(line_buffering=True)
-    with socket.socket(fileno=int(sys.argv[1])) as connection:
-        model = None
+    with socket.socket(fileno=int(sys.argv[1])) as end:
+        connection, model = Connection(end), None
         while True:
-            message = receive(connection)
+            message = connection.receive()
             if message is None:
                 return 0
             if isinstance(message, wire.Load):
                 model = load(connection, message.folder)
                 if model is None:
                     return 1
+            elif isinstance(message, wire.Batch):
+                connection.send(model.predict_batch(message))
             elif isinstance(message, wire.Predict):
-                send(connection, model.predict(message.values, message.params))
+                connection.send(model.predict(message.values, message.params))
             elif isinstance(message, wire.Stream):
                 stream(connection, model.stream(message.value, message.params))
             elif isinstance(message, wire.Ping):
-                send(connection, wire.Pong())
+                connection.send(wire.Pong())
 
 
 def leave_with_parent() -> None:
@@ -62,59 +65,55 @@ def leave_with_parent() -> None:
 def step_aside() -> None:
     """Give up our modules' names and folder: the model's own code may have a `model.py` too."""
     sys.path[:] = [entry for entry in sys.path if entry != os.path.dirname(os.path.abspath(__file__))]
-    for name in ("faults", "inputs", "model", "outputs", "plain", "wire"):
+    for name in ("enforcement", "faults", "inputs", "model", "outputs", "plain", "wire"):
         sys.modules.pop(name, None)
 
 
-def load(connection: socket.socket, folder: str) -> Model | None:
+def load(connection: Connection, folder: str) -> Model | None:
     """The loaded model, after saying so; None after saying why not."""
     try:
         model = Model(mlflow.pyfunc.load_model(folder))
     except BaseException as error:
         fault = wire.Fault("worker", type(error).__name__, str(error), traceback.format_exc())
-        send(connection, wire.Failed(fault))
+        connection.send(wire.Failed(fault))
         return None
-    send(connection, wire.Ready({**versions(), "streams": model.streams}))
+    connection.send(wire.Ready({**versions(), "streams": model.streams}))
     return model
 
 
-def stream(connection: socket.socket, replies: Generator[Streamed, bool, None]) -> None:
+def stream(connection: Connection, replies: Generator[Streamed, bool, None]) -> None:
     """Send a chunk for each that is asked for, until the last word of the stream."""
-    send(connection, reply := next(replies))
+    connection.send(reply := next(replies))
     while isinstance(reply, wire.Chunk):
-        reply = replies.send(isinstance(receive(connection), wire.Next))
-        send(connection, reply)
+        reply = replies.send(isinstance(connection.receive(), wire.Next))
+        connection.send(reply)
 
 
-def receive(connection: socket.socket) -> wire.Message | None:
-    """The next message; None where the server closed its end."""
-    prefix = read_exactly(connection, wire.PREFIX.size)
-    if prefix is None:
-        return None
-    header_bytes, body_bytes = wire.lengths(prefix)
-    header = read_exactly(connection, header_bytes)
-    body = read_exactly(connection, body_bytes)
-    if header is None or body is None:
-        return None
-    return wire.decode(header, body)
+class Connection:
+    """This end of the socket: whole messages in and out."""
 
+    def __init__(self, end: socket.socket) -> None:
+        self._end, self._assembler = end, wire.Assembler()
+        self._received: list[wire.Message] = []
 
-def read_exactly(connection: socket.socket, count: int) -> bytearray | None:
-    """`count` bytes in a buffer of their own, writable because models may write to their input; None at EOF."""
-    buffer = bytearray(count)
-    view = memoryview(buffer)
-    while view:
-        received = connection.recv_into(view)
-        if received == 0:
-            return None
-        view = view[received:]
-    return buffer
+    def receive(self) -> wire.Message | None:
+        """The next message; None where the server closed its end."""
+        while not self._received:
+            count = self._end.recv_into(self._assembler.space())
+            if count == 0:
+                return None
+            self._received = self._assembler.take(count)
+        return self._received.pop(0)
 
-
-def send(connection: socket.socket, message: wire.Message) -> None:
-    """Write one message whole."""
-    for buffer in wire.encode(message):
-        connection.sendall(buffer)
+    def send(self, message: wire.Message) -> None:
+        """Write one message whole, gathered from where its data lies."""
+        buffers = [memoryview(buffer) for buffer in wire.encode(message)]
+        while buffers:
+            sent = self._end.sendmsg(buffers[:MOST_BUFFERS])
+            while buffers and sent >= len(buffers[0]):
+                sent -= len(buffers.pop(0))
+            if buffers:
+                buffers[0] = buffers[0][sent:]
 
 
 if __name__ == "__main__":

@@ -8,10 +8,11 @@ own scoring code: what that accepts, casts or refuses is its verdict, not ours.
 from __future__ import annotations
 
 import base64
+import functools
 import io
 import itertools
 import json
-from typing import Any, Callable, List, Set
+from typing import Any, Callable, List, Set, Tuple
 
 import numpy as np
 import pandas as pd
@@ -33,8 +34,11 @@ class Unreadable(Exception):
     """MLflow can't read the request; the cause says why."""
 
 
-def given(values: tuple[wire.Value, ...], metadata: Any) -> Any:
-    """What the model is given for these entries together; `metadata` is the loaded model's."""
+def given(values: tuple[wire.Value, ...], metadata: Any, rows: Tuple[int, ...] = ()) -> Any:
+    """What the model is given for these entries together; `metadata` is the loaded model's.
+
+    A lone value may be several entries already joined, of so many `rows` each.
+    """
     first = values[0]
     if first.kind == "request":
         if len(values) > 1:
@@ -42,8 +46,10 @@ def given(values: tuple[wire.Value, ...], metadata: Any) -> Any:
         return _read(first.parts[0], metadata)
     columns = [[value.parts[at] for value in values] for at in range(len(first.parts))]
     names = [part.name for part in first.parts]
+    if first.kind == "frame" and len(columns) == 1 and isinstance(names[0], tuple):
+        return _block(columns[0])
     if first.kind == "frame":
-        return pd.DataFrame(dict(zip(names, map(_column, columns))))
+        return pd.DataFrame({name: _column(parts, rows) for name, parts in zip(names, columns)})
     arrays = [_stack(parts) for parts in columns]
     return arrays[0] if first.kind == "array" else dict(zip(names, arrays))
 
@@ -80,11 +86,24 @@ def _params(metadata: Any) -> Set[str]:
     return {param.name for param in schema.params} if schema is not None else set()
 
 
-def _column(parts: List[wire.Part]) -> Any:
+def _block(parts: List[wire.Part]) -> pd.DataFrame:
+    """A frame of columns of one dtype, laid out in memory as pandas does where it is given them one by one."""
+    return pd.DataFrame(np.asfortranarray(_stack(parts)), columns=_index(parts[0].name), copy=False)
+
+
+@functools.lru_cache(maxsize=64)
+def _index(names: Tuple[str, ...]) -> pd.Index:
+    return pd.Index(names)
+
+
+def _column(parts: List[wire.Part], rows: Tuple[int, ...]) -> Any:
     """One column of a frame. Lists whose dtypes may differ alone and together are not joined."""
     if parts[0].dtype not in (wire.JSON, wire.BASE64):
         return _stack(parts)
     lists = [_items(part) for part in parts]
+    if rows:
+        ends = list(itertools.accumulate(rows))
+        lists = [lists[0][end - count : end] for end, count in zip(ends, rows)]
     if len({pd.api.types.infer_dtype(items, skipna=False) for items in lists}) > 1:
         raise Unjoinable("columns of several kinds")
     return list(itertools.chain.from_iterable(lists))

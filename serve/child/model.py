@@ -1,7 +1,7 @@
 """One loaded MLflow model: values in, one answer for each entry out.
 
-The entries of a batch share columns, dtypes and params; they are joined by rows, predicted at once, and the
-result is split again. Where joining fails, or the result has not one row for each row asked, every entry is
+The entries of a batch share columns, dtypes and params; they come joined by rows, are predicted at once, and the
+result goes back as it is where it can be cut by rows as they came, else cut here. Where joining fails, or the result has not one row for each row asked, every entry is
 predicted alone, so no neighbour can spoil or take another's answer. An answer in chunks is one entry's alone.
 Nothing a model raises leaves this file.
 """
@@ -11,13 +11,14 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from typing import Any, Generator, Union
+from typing import Any, Generator, Sequence, Union
 
 import mlflow
 import numpy as np
 
 import outputs
 import wire
+from enforcement import direct, is_exact
 from faults import fault
 from inputs import given
 
@@ -38,13 +39,30 @@ class Model:
 
     def __init__(self, pyfunc: Any) -> None:
         self._pyfunc = pyfunc
+        self._predict = direct(pyfunc)
 
     def predict(self, values: tuple[wire.Value, ...], params: dict[str, Any]) -> wire.Answers:
         """One answer for each of `values`, in order, and the seconds the model took."""
         began = time.perf_counter()
-        answers = self._together(values, params) if len(values) > 1 else None
+        answers = self._together(values, [value.rows for value in values], params) if len(values) > 1 else None
         if answers is None:
             answers = tuple(self._alone(value, params) for value in values)
+        return wire.Answers(answers, time.perf_counter() - began)
+
+    def predict_batch(self, batch: wire.Batch) -> Union[wire.Results, wire.Answers]:
+        """The answers to entries that came joined, joined again where nothing speaks against it."""
+        began = time.perf_counter()
+        answers: Union[tuple[Answer, ...], None] = None
+        try:
+            result = self._call((batch.value,), batch.params, batch.rows)
+            joined = outputs.joined(result, sum(batch.rows))
+            if joined is not None:
+                return wire.Results(joined, time.perf_counter() - began)
+            answers = _pieces(result, batch.rows)
+        except (Exception, SystemExit):
+            pass
+        if answers is None:
+            answers = tuple(self._alone(value, batch.params) for value in wire.cut(batch.value, batch.rows))
         return wire.Answers(answers, time.perf_counter() - began)
 
     @property
@@ -73,12 +91,12 @@ class Model:
         data = given((value,), self._pyfunc.metadata)
         yield from self._pyfunc.predict_stream(data, params=params) if params else self._pyfunc.predict_stream(data)
 
-    def _together(self, values: tuple[wire.Value, ...], params: dict[str, Any]) -> tuple[Answer, ...] | None:
+    def _together(
+        self, values: tuple[wire.Value, ...], rows: Sequence[int], params: dict[str, Any]
+    ) -> Union[tuple[Answer, ...], None]:
         """The batch's answers, or None where it must be predicted one by one."""
         try:
-            result = self._call(values, params)
-            pieces = outputs.split(result, [value.rows for value in values])
-            return tuple(outputs.to_value(piece) for piece in pieces) if pieces is not None else None
+            return _pieces(self._call(values, params), rows)
         except (Exception, SystemExit):
             return None
 
@@ -88,6 +106,13 @@ class Model:
         except (Exception, SystemExit) as error:
             return fault(error)
 
-    def _call(self, values: tuple[wire.Value, ...], params: dict[str, Any]) -> Any:
-        data = given(values, self._pyfunc.metadata)
+    def _call(self, values: tuple[wire.Value, ...], params: dict[str, Any], rows: tuple[int, ...] = ()) -> Any:
+        data = given(values, self._pyfunc.metadata, rows)
+        if not params and self._predict is not None and is_exact(values[0]):
+            return self._predict(data)
         return self._pyfunc.predict(data, params=params) if params else self._pyfunc.predict(data)
+
+
+def _pieces(result: Any, rows: Sequence[int]) -> Union[tuple[Answer, ...], None]:
+    pieces = outputs.split(result, list(rows))
+    return tuple(outputs.to_value(piece) for piece in pieces) if pieces is not None else None

@@ -42,6 +42,29 @@ def split(result: Any, rows: List[int]) -> Optional[List[Any]]:
     return [cut[end - count : end] for end, count in zip(ends, rows)]
 
 
+def joined(result: Any, rows: int) -> Optional[wire.Value]:
+    """The result of a batch of so many rows as one value, which cut by rows is what `split` would make of it.
+
+    None where it has other rows, or where not all of it crosses as raw numbers or dates.
+    """
+    result = plain.familiar(result)
+    if not _is_raw(result):
+        return None
+    value = to_value(result)
+    raw = all(part.dtype not in (wire.JSON, wire.BASE64) and part.shape[:1] == (rows,) for part in value.parts)
+    return value if raw and value.parts else None
+
+
+def _is_raw(result: Any) -> bool:
+    if isinstance(result, dict):
+        return bool(result) and all(isinstance(one, np.ndarray) and _is_raw(one) for one in result.values())
+    if isinstance(result, np.ndarray):
+        return result.dtype.kind in "biufM" and result.ndim > 0
+    if isinstance(result, (pd.DataFrame, pd.Series)):
+        return all(dtype.kind in "biufM" for dtype in pd.DataFrame(result).dtypes)
+    return False
+
+
 def to_value(result: Any) -> wire.Value:
     """The result as a value of the wire."""
     value = _value(plain.familiar(result))

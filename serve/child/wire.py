@@ -7,19 +7,22 @@ Both ends import this file: the server as `serve.child.wire`, the child as its s
 all integers little-endian. The header is one message; wherever it says `{"bytes": n}` the next n bytes of the
 body are meant, in order. Numbers travel as raw little-endian row-major buffers; everything else as JSON.
 
-    server → child   load · predict · stream · next · stop · ping
-    child → server   ready · failed · answers · chunk · done · pong
+    server → child   load · predict · batch · stream · next · stop · ping
+    child → server   ready · failed · answers · results · chunk · done · pong
 
-Each message of the server's gets one of the child's before the next is sent. A stream is asked for chunk by chunk:
+Each message of the server's gets one of the child's before the next is sent. Entries that share a layout travel
+joined by rows, as `batch`, and so do their answers, as `results`: one header and one buffer a column, however many
+entries. `answers` come in their place where they can't be joined. A stream is asked for chunk by chunk:
 `stream` and each `next` get a chunk, done or failed; `stop`, in place of `next`, gets done or failed.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import struct
 from dataclasses import dataclass, field
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, Optional, Sequence, Union
 
 MAGIC = b"PNN1"
 PREFIX = struct.Struct("<4sIQ")
@@ -39,13 +42,13 @@ class WireError(Exception):
 
 @dataclass(frozen=True)
 class Part:
-    """One named piece of a value: a tensor or a column.
+    """One named piece of a value: a tensor, a column, or a block of columns.
 
-    `dtype` is a numpy dtype string with byte order ("<f4"), or `JSON`, or `BASE64`. `shape` is row-major; for
+    A block is several columns of one dtype: `name` holds theirs in order, and `shape` is (rows, columns). `dtype` is a numpy dtype string with byte order ("<f4"), or `JSON`, or `BASE64`. `shape` is row-major; for
     JSON parts it may be () for a single value. `data` is one-dimensional and counted in bytes.
     """
 
-    name: Optional[str]
+    name: Union[str, tuple[str, ...], None]
     dtype: str
     shape: tuple[int, ...]
     data: Buffer
@@ -119,6 +122,23 @@ class Answers:
 
 
 @dataclass(frozen=True)
+class Batch:
+    """Predict several entries, joined by rows: the first `rows[0]` rows of `value` are the first's, and so on."""
+
+    value: Value
+    rows: tuple[int, ...]
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Results:
+    """The answers to a batch, joined as it was; `seconds` is the time inside the model."""
+
+    value: Value
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Stream:
     """Begin to answer one value in chunks."""
 
@@ -158,10 +178,54 @@ class Pong:
     """Yes."""
 
 
-Message = Union[Load, Ready, Failed, Predict, Answers, Stream, Next, Stop, Chunk, Done, Ping, Pong]
+Message = Union[Load, Ready, Failed, Predict, Answers, Batch, Results, Stream, Next, Stop, Chunk, Done, Ping, Pong]
 
 # Messages that are no more than their name.
 _BARE: dict[str, Callable[[], Message]] = {"next": Next, "stop": Stop, "done": Done, "ping": Ping, "pong": Pong}
+
+
+def join(values: Sequence[Value]) -> Value:
+    """Values of one layout, which may differ in their rows alone, as one value. Raw data is copied once."""
+    columns = zip(*(value.parts for value in values))
+    return Value(values[0].kind, tuple(_join_parts(parts) for parts in columns))
+
+
+def _join_parts(parts: Sequence[Part]) -> Part:
+    first, rows = parts[0], sum(part.shape[0] for part in parts)
+    if first.dtype in (JSON, BASE64):  # lists in JSON, flat whatever their shape
+        items = [bytes(part.data).strip()[1:-1] for part in parts]
+        data = b"[" + b",".join(item for item in items if item.strip()) + b"]"
+    else:
+        data = b"".join([part.data for part in parts])
+    return Part(first.name, first.dtype, (rows, *first.shape[1:]), data)
+
+
+def cut(value: Value, rows: Sequence[int]) -> list[Value]:
+    """The value in pieces of so many rows, all together its own; raw data is not copied."""
+    columns = [_cut_part(part, rows) for part in value.parts]
+    return [Value(value.kind, parts) for parts in zip(*columns)]
+
+
+def _cut_part(part: Part, rows: Sequence[int]) -> list[Part]:
+    name, dtype, inner, whole = part.name, part.dtype, part.shape[1:], part.shape[0]
+    if dtype in (JSON, BASE64):
+        items = json.loads(bytes(part.data))
+        each = len(items) // whole if whole else 0
+        pieces: list[Buffer] = [_listed(items[start * each : end * each]) for start, end in _spans(rows)]
+    else:
+        view = memoryview(part.data)
+        each = len(view) // whole if whole else 0
+        pieces = [view[start * each : end * each] for start, end in _spans(rows)]
+    return [Part(name, dtype, (count, *inner), piece) for count, piece in zip(rows, pieces)]
+
+
+def _spans(rows: Sequence[int]) -> list[tuple[int, int]]:
+    ends = list(itertools.accumulate(rows))
+    return list(zip([0, *ends], ends))
+
+
+def _listed(items: list[Any]) -> bytes:
+    return json.dumps(items, separators=(",", ":")).encode()
 
 
 def encode(message: Message) -> list[Buffer]:
@@ -191,6 +255,59 @@ def decode(header: Buffer, body: Buffer) -> Message:
         raise
     except Exception as error:
         raise WireError(f"unreadable frame: {type(error).__name__}: {error}") from error
+
+
+class Assembler:
+    """A connection's bytes as they come → the messages in them. No I/O: either end reads into `space`.
+
+    The body of each message is a buffer of its own, writable and aligned, for models may write to their input.
+    """
+
+    def __init__(self, capacity: int = 2**17) -> None:
+        self._small = bytearray(capacity)
+        self._have = 0
+        self._frame = (bytearray(), bytearray())  # the header and the body of a frame larger than `_small`,
+        self._missing: list[memoryview] = []  # and what is still to come of them
+
+    def space(self) -> memoryview:
+        """Where the next bytes belong; never empty."""
+        return self._missing[0] if self._missing else memoryview(self._small)[self._have :]
+
+    def take(self, count: int) -> list[Message]:
+        """The messages that are whole with the `count` bytes just read into `space`, or a `WireError`."""
+        if not self._missing:
+            self._have += count
+            return self._take_small()
+        self._missing[0] = self._missing[0][count:]
+        if not self._missing[0]:
+            del self._missing[0]
+        return [] if self._missing else [decode(*self._frame)]
+
+    def _take_small(self) -> list[Message]:
+        messages, at, view = [], 0, memoryview(self._small)[: self._have]
+        while len(view) - at >= PREFIX.size:
+            header_bytes, body_bytes = lengths(view[at : at + PREFIX.size])
+            header = at + PREFIX.size
+            body, end = header + header_bytes, header + header_bytes + body_bytes
+            if end > len(view):
+                if end - at > len(self._small):
+                    self._begin_large(view[header:], header_bytes, body_bytes)
+                    at = len(view)
+                break
+            messages.append(decode(view[header:body], bytearray(view[body:end])))
+            at = end
+        self._have = len(view) - at
+        self._small[: self._have] = view[at:].tobytes()
+        return messages
+
+    def _begin_large(self, begun: memoryview, header_bytes: int, body_bytes: int) -> None:
+        self._frame = (bytearray(header_bytes), bytearray(body_bytes))
+        for buffer in self._frame:
+            come = begun[: len(buffer)]
+            buffer[: len(come)] = come
+            begun = begun[len(come) :]
+            if len(come) < len(buffer):
+                self._missing.append(memoryview(buffer)[len(come) :])
 
 
 class _Cursor:
@@ -227,6 +344,11 @@ def _to_header(message: Message, buffers: list[Buffer]) -> dict[str, Any]:
             "answers": [_answer_out(answer, buffers) for answer in message.answers],
             "seconds": message.seconds,
         }
+    if isinstance(message, Batch):
+        value = _value_out(message.value, buffers)
+        return {"message": "batch", "value": value, "rows": message.rows, "params": message.params}
+    if isinstance(message, Results):
+        return {"message": "results", "value": _value_out(message.value, buffers), "seconds": message.seconds}
     if isinstance(message, Stream):
         return {"message": "stream", "value": _value_out(message.value, buffers), "params": message.params}
     if isinstance(message, Chunk):
@@ -248,6 +370,10 @@ def _from_header(plain: dict[str, Any], cursor: _Cursor) -> Message:
     elif what == "answers":
         answers = tuple(_answer_in(answer, cursor) for answer in plain["answers"])
         message = Answers(answers, float(plain["seconds"]))
+    elif what == "batch":
+        message = Batch(_value_in(plain["value"], cursor), tuple(plain["rows"]), plain["params"])
+    elif what == "results":
+        message = Results(_value_in(plain["value"], cursor), float(plain["seconds"]))
     elif what == "stream":
         message = Stream(_value_in(plain["value"], cursor), plain["params"])
     elif what == "chunk":
@@ -283,6 +409,11 @@ def _value_out(value: Value, buffers: list[Buffer]) -> dict[str, Any]:
 
 def _value_in(plain: dict[str, Any], cursor: _Cursor) -> Value:
     parts = tuple(
-        Part(part["name"], part["dtype"], tuple(part["shape"]), cursor.take(part["bytes"])) for part in plain["parts"]
+        Part(_name_in(part["name"]), part["dtype"], tuple(part["shape"]), cursor.take(part["bytes"]))
+        for part in plain["parts"]
     )
     return Value(plain["kind"], parts)
+
+
+def _name_in(name: Any) -> Any:
+    return tuple(name) if isinstance(name, list) else name

@@ -11,7 +11,7 @@ import enum
 import os
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,7 @@ class Process:
         self.pid = 0
         self._command = command
         self._pending: asyncio.Future[wire.Message] | None = None
-        self._writer: asyncio.StreamWriter
+        self._writer: asyncio.WriteTransport
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, timeout_seconds: float) -> None:
@@ -100,20 +100,21 @@ class Process:
         self._become(State.READY)
 
     async def predict(self, message: wire.Predict) -> wire.Answers:
-        """The answers to a batch; `Died` where the process ends first. READY before and after.
+        """The answers to a batch, whose values share a layout; `Died` where the process ends first. READY before and
+        after.
 
         Cancelled in the middle, the process is of no more use: its owner must stop it.
         """
         if self.state is State.DEAD:  # it may die between being idle and being asked
             raise Died(self.how)
         self._become(State.BUSY)
-        reply = await self._ask(message)
-        if not isinstance(reply, wire.Answers) or len(reply.answers) != len(message.values):
+        answers = _answers(await self._ask(_joined(message)), message)
+        if answers is None:
             await self.stop()
             raise Died("it answered out of turn")
         if not self.died.is_set():  # as it is where this answer was its last word
             self._become(State.READY)
-        return reply
+        return answers
 
     async def stream(self, message: wire.Stream | wire.Next | wire.Stop) -> wire.Chunk | wire.Done | wire.Failed:
         """The next of an answer in chunks; `Died` where the process ends first. BUSY until it is no chunk any more.
@@ -158,13 +159,17 @@ class Process:
             with theirs:
                 child = await self._exec(theirs.fileno(), place)
             self.pid = child.pid
-            reader, self._writer = await asyncio.open_unix_connection(sock=ours)
+            ours.setblocking(False)
+            loop = asyncio.get_running_loop()
+            self._writer, connection = await loop.create_unix_connection(
+                lambda: _Connection(self._received), sock=ours
+            )
         except BaseException:
             ours.close()
             scratch.remove(place)
             raise
         self._tasks = [
-            asyncio.create_task(self._listen(child, reader, place)),
+            asyncio.create_task(self._until_gone(child, connection.over, place)),
             asyncio.create_task(self._relay(child.stdout, "stdout")),
             asyncio.create_task(self._relay(child.stderr, "stderr")),
             asyncio.create_task(_leave_nothing(child)),
@@ -190,26 +195,22 @@ class Process:
         if self.state is State.DEAD:
             raise Died(self.how)
         self._pending = asyncio.get_running_loop().create_future()
-        if not self._writer.is_closing():  # the listener has seen the end, and will say how; uvloop would raise
-            with contextlib.suppress(ConnectionError):  # it is about to see it
-                self._writer.writelines(wire.encode(message))
-                await self._writer.drain()
+        if not self._writer.is_closing():  # the end was seen, and how it came will be told; uvloop would raise
+            self._writer.writelines(wire.encode(message))
         return await self._pending
 
-    async def _listen(self, child: asyncio.subprocess.Process, reader: asyncio.StreamReader, place: Path) -> None:
-        """Hand each reply to whoever asked; when the child is gone, reap it and tell."""
+    def _received(self, reply: wire.Message) -> None:
+        """Hand a reply to whoever asked."""
+        if self._pending is not None and not self._pending.done():
+            self._pending.set_result(reply)
+
+    async def _until_gone(
+        self, child: asyncio.subprocess.Process, over: asyncio.Future[str], place: Path
+    ) -> None:
+        """Wait for the end of the connection, reap the child and tell."""
         how = "it closed its connection"
         try:
-            while True:
-                header_bytes, body_bytes = wire.lengths(await reader.readexactly(wire.PREFIX.size))
-                header = await reader.readexactly(header_bytes)
-                reply = wire.decode(header, await reader.readexactly(body_bytes))
-                if self._pending is not None and not self._pending.done():
-                    self._pending.set_result(reply)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        except wire.WireError as error:
-            how = str(error)
+            how = await over
         finally:
             self._writer.close()
             how = await self._reap(child, how)
@@ -250,6 +251,51 @@ class Process:
         if state not in NEXT[self.state]:
             raise AssertionError(f"a process can't go from {self.state} to {state}")
         self.state = state
+
+
+class _Connection(asyncio.BufferedProtocol):
+    """The server's end of the socket: calls `received` with each message; `over` says how it ended."""
+
+    def __init__(self, received: Callable[[wire.Message], None]) -> None:
+        self.over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._received, self._assembler = received, wire.Assembler()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._assembler.space()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        try:
+            for message in self._assembler.take(nbytes):
+                self._received(message)
+        except wire.WireError as error:
+            self._finish(str(error))
+
+    def eof_received(self) -> None:
+        self._finish("it closed its connection")
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._finish("it closed its connection")
+
+    def _finish(self, how: str) -> None:
+        if not self.over.done():
+            self.over.set_result(how)
+
+
+def _joined(message: wire.Predict) -> wire.Predict | wire.Batch:
+    """The same as it travels: several values as one."""
+    if len(message.values) < 2:
+        return message
+    return wire.Batch(wire.join(message.values), tuple(value.rows for value in message.values), message.params)
+
+
+def _answers(reply: wire.Message, asked: wire.Predict) -> wire.Answers | None:
+    """One answer for each value asked; None where the reply is no such thing."""
+    if isinstance(reply, wire.Results) and len(asked.values) > 1:
+        rows = [value.rows for value in asked.values]
+        if any(part.shape[:1] != (sum(rows),) for part in reply.value.parts):
+            return None
+        reply = wire.Answers(tuple(wire.cut(reply.value, rows)), reply.seconds)
+    return reply if isinstance(reply, wire.Answers) and len(reply.answers) == len(asked.values) else None
 
 
 async def _leave_nothing(child: asyncio.subprocess.Process) -> None:

@@ -1,0 +1,1 @@
+"""Pinion beside its peers on one machine, in one run: `make bench` writes docs/benchmarks.md."""
