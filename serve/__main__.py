@@ -170,6 +170,7 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # nothing here asks who the caller is
         timeout_graceful_shutdown=int(settings.rollout.drain_timeout_seconds) + 1,
     )
     server = uvicorn.Server(config)

@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
+from prometheus_client import Counter
+
 from serve.aside import Aside
 from serve.batch.chunks import Chunks
 from serve.child.wire import Value
@@ -103,16 +105,15 @@ class Inference:
     ) -> None:
         self._rollout, self._metrics, self._aside = rollout, metrics, aside
         self._default_model, self._max_rows, self._timeout = default_model, max_rows, timeout_seconds
+        self._counters: dict[tuple[str, str, str], Counter] = {}  # finding them by their labels takes longer
 
     async def infer(self, request: InferenceRequest) -> InferenceResponse:
         """The live model's answer, or a `ServeError`."""
         deployed = self._found(request)
-        name = deployed.snapshot.name
         outcome = "cancelled"
         try:
-            async with self._in_time(name, request.received):
-                bound = await self._bind(request.reading, deployed)
-                self._metrics.stage_seconds.labels(name, "parse").observe(time.perf_counter() - request.received)
+            async with self._in_time(deployed, request):
+                bound = await self._bind(request, deployed)
                 value = await deployed.pool.predict(bound, self._timeout)
             outcome = "ok"
         except ServeError as error:
@@ -120,7 +121,7 @@ class Inference:
             raise
         finally:
             self._count(deployed, outcome)
-        return InferenceResponse(name, value, bound, deployed.snapshot.signature, deployed.lineage)
+        return InferenceResponse(deployed.snapshot.name, value, bound, deployed.snapshot.signature, deployed.lineage)
 
     async def stream(self, request: InferenceRequest) -> InferenceStream:
         """The live model's answer in chunks, as soon as there is one, or a `ServeError`; counted once, at its end."""
@@ -129,9 +130,8 @@ class Inference:
         try:
             if not deployed.pool.streams:
                 raise NotAcceptable(f"model '{name}' has no predict_stream, so it can't stream: ask for another form")
-            async with self._in_time(name, request.received):
-                bound = _single(await self._bind(request.reading, deployed))
-                self._metrics.stage_seconds.labels(name, "parse").observe(time.perf_counter() - request.received)
+            async with self._in_time(deployed, request):
+                bound = _single(await self._bind(request, deployed))
                 chunks = await deployed.pool.stream(bound, self._timeout)
         except BaseException as error:
             self._count(deployed, error.code if isinstance(error, ServeError) else "cancelled")
@@ -147,7 +147,7 @@ class Inference:
         if not self._aside.takes(size):
             return write(response)
         told = replace(response, bound=replace(response.bound, value=_NOTHING))  # large too, and not asked for
-        async with self._in_time(response.model, request.received):
+        async with _within(response.model, request.received, self._timeout):
             return await self._aside.run(size, write, told)
 
     def refused(self, error: ServeError) -> None:
@@ -175,22 +175,37 @@ class Inference:
             raise
 
     def _count(self, deployed: Deployed, outcome: str) -> None:
-        self._metrics.requests.labels(deployed.snapshot.name, deployed.revision, outcome).inc()
+        labels = (deployed.snapshot.name, deployed.revision, outcome)
+        counter = self._counters.get(labels)
+        if counter is None:
+            counter = self._counters[labels] = self._metrics.requests.labels(*labels)
+        counter.inc()
 
-    async def _bind(self, reading: Reading, deployed: Deployed) -> Bound:
+    async def _bind(self, request: InferenceRequest, deployed: Deployed) -> Bound:
+        reading = request.reading
         bound = await self._aside.run(reading.size, reading.bind, deployed.snapshot.signature)
         if bound.rows > self._max_rows:
             raise PayloadTooLarge(f"the request has {bound.rows} rows; at most {self._max_rows} are taken at once")
+        self._metrics.stages.series(deployed.snapshot.name, "parse").observe(time.perf_counter() - request.received)
         return bound
 
-    @contextlib.asynccontextmanager
-    async def _in_time(self, name: str, received: float) -> AsyncIterator[None]:
-        """`DeadlineExceeded` in the block as soon as the request has taken as long as it may."""
-        try:
-            async with asyncio.timeout(received + self._timeout - time.perf_counter()):
-                yield
-        except TimeoutError:
-            raise DeadlineExceeded(name, self._timeout) from None
+    def _in_time(self, deployed: Deployed, request: InferenceRequest) -> contextlib.AbstractAsyncContextManager[object]:
+        """`DeadlineExceeded` in the block as soon as the request has taken as long as it may.
+
+        Where it is read here and now, the pool's own deadline is all it needs.
+        """
+        if not self._aside.takes(request.reading.size):
+            return contextlib.nullcontext()
+        return _within(deployed.snapshot.name, request.received, self._timeout)
+
+
+@contextlib.asynccontextmanager
+async def _within(name: str, received: float, seconds: float) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(received + seconds - time.perf_counter()):
+            yield
+    except TimeoutError:
+        raise DeadlineExceeded(name, seconds) from None
 
 
 def _is_version(version: str, deployed: Deployed) -> bool:

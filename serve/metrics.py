@@ -1,13 +1,56 @@
 """Every Prometheus metric of the server, declared once on an explicit registry.
 
-Built in `app.py` and handed to the rooms. Labels are names of models, git revisions and fixed words only, so
+Built in `app.py` and handed to the rooms. What every request touches is counted in plain Python and read when it is
+asked for: one event loop owns it all, so there is nothing to lock. Labels are names of models, git revisions and fixed words only, so
 no caller can grow the number of series. The same words stand in logs and in answers.
 """
 
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import accumulate
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.metrics_core import HistogramMetricFamily
+from prometheus_client.registry import Collector
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384)
+
+
+class Seconds:
+    """The series of one model's stage; cheap to add to."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(_SECONDS) + 1)
+        self.total = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self.counts[bisect_left(_SECONDS, seconds)] += 1
+        self.total += seconds
+
+
+class Stages(Collector):
+    """A histogram of the seconds spent in each stage."""
+
+    def __init__(self, name: str, told: str) -> None:
+        self._name, self._told = name, told
+        self._series: dict[tuple[str, str], Seconds] = {}
+
+    def series(self, model: str, stage: str) -> Seconds:
+        """That of a model's stage, always the same one."""
+        one = self._series.get((model, stage))
+        if one is None:
+            one = self._series[model, stage] = Seconds()
+        return one
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        family = HistogramMetricFamily(self._name, self._told, labels=["model", "stage"])
+        bounds = [*map(str, _SECONDS), "+Inf"]
+        for labels, one in self._series.items():
+            family.add_metric(labels, list(zip(bounds, accumulate(one.counts), strict=True)), one.total)
+        yield family
 
 
 class Metrics:
@@ -21,13 +64,11 @@ class Metrics:
             ["model", "revision", "outcome"],
             registry=registry,
         )
-        self.stage_seconds = Histogram(
+        self.stages = Stages(
             "pinion_stage_seconds",
             "Seconds a request spent in each stage: parse, queue, predict or first_chunk, encode.",
-            ["model", "stage"],
-            buckets=_SECONDS,
-            registry=registry,
         )
+        registry.register(self.stages)
         self.chunks = Counter("pinion_chunks", "Chunks of streamed answers.", ["model"], registry=registry)
         self.batch_rows = Histogram(
             "pinion_batch_rows",

@@ -105,9 +105,12 @@ class Batcher:
             self.rows += entry.rows
         self._arrived.set()
 
-    async def take(self) -> list[Entry]:
-        """The next batch, of at least one entry. Cancelling loses nothing: entries leave without a pause."""
-        while True:
+    async def take(self, over: Callable[[], bool] = lambda: False) -> list[Entry]:
+        """The next batch, of at least one entry; none where, on waking, `over()`.
+
+        Cancelling loses nothing: entries leave without a pause.
+        """
+        while not over():
             while self._waiting:
                 batch = [self._pop() for _ in range(self._policy.count(self._waiting))]
                 wanted = [entry for entry in batch if self._still_wanted(entry)]
@@ -115,6 +118,11 @@ class Batcher:
                     return wanted
             self._arrived.clear()
             await self._arrived.wait()
+        return []
+
+    def wake(self) -> None:
+        """Let whoever waits for a batch see whether it is over for them."""
+        self._arrived.set()
 
     def refuse_all(self, error: ServeError) -> None:
         """Answer everything that waits with `error`."""

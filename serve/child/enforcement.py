@@ -28,7 +28,7 @@ def direct(pyfunc: Any) -> Optional[Callable[[Any], Any]]:
     except (TypeError, ValueError):
         return None
     if takes is None or takes.kind is inspect.Parameter.VAR_KEYWORD:
-        return predict
+        return lambda data: predict(data)
     return lambda data: predict(data, params=None)
 
 

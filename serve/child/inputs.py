@@ -46,7 +46,7 @@ def given(values: tuple[wire.Value, ...], metadata: Any, rows: Tuple[int, ...] =
         return _read(first.parts[0], metadata)
     columns = [[value.parts[at] for value in values] for at in range(len(first.parts))]
     names = [part.name for part in first.parts]
-    if first.kind == "frame" and len(columns) == 1 and isinstance(names[0], tuple):
+    if first.kind == "frame" and len(columns) == 1 and first.parts[0].columns:
         return _block(columns[0])
     if first.kind == "frame":
         return pd.DataFrame({name: _column(parts, rows) for name, parts in zip(names, columns)})
@@ -88,7 +88,7 @@ def _params(metadata: Any) -> Set[str]:
 
 def _block(parts: List[wire.Part]) -> pd.DataFrame:
     """A frame of columns of one dtype, laid out in memory as pandas does where it is given them one by one."""
-    return pd.DataFrame(np.asfortranarray(_stack(parts)), columns=_index(parts[0].name), copy=False)
+    return pd.DataFrame(np.asfortranarray(_stack(parts)), columns=_index(parts[0].columns), copy=False)
 
 
 @functools.lru_cache(maxsize=64)

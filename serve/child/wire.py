@@ -44,14 +44,15 @@ class WireError(Exception):
 class Part:
     """One named piece of a value: a tensor, a column, or a block of columns.
 
-    A block is several columns of one dtype: `name` holds theirs in order, and `shape` is (rows, columns). `dtype` is a numpy dtype string with byte order ("<f4"), or `JSON`, or `BASE64`. `shape` is row-major; for
+    A block is several columns of one dtype, with their names in `columns`: its shape is (rows, columns). `dtype` is a numpy dtype string with byte order ("<f4"), or `JSON`, or `BASE64`. `shape` is row-major; for
     JSON parts it may be () for a single value. `data` is one-dimensional and counted in bytes.
     """
 
-    name: Union[str, tuple[str, ...], None]
+    name: Optional[str]
     dtype: str
     shape: tuple[int, ...]
     data: Buffer
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,7 @@ def _join_parts(parts: Sequence[Part]) -> Part:
         data = b"[" + b",".join(item for item in items if item.strip()) + b"]"
     else:
         data = b"".join([part.data for part in parts])
-    return Part(first.name, first.dtype, (rows, *first.shape[1:]), data)
+    return Part(first.name, first.dtype, (rows, *first.shape[1:]), data, first.columns)
 
 
 def cut(value: Value, rows: Sequence[int]) -> list[Value]:
@@ -216,7 +217,7 @@ def _cut_part(part: Part, rows: Sequence[int]) -> list[Part]:
         view = memoryview(part.data)
         each = len(view) // whole if whole else 0
         pieces = [view[start * each : end * each] for start, end in _spans(rows)]
-    return [Part(name, dtype, (count, *inner), piece) for count, piece in zip(rows, pieces)]
+    return [Part(name, dtype, (count, *inner), piece, part.columns) for count, piece in zip(rows, pieces)]
 
 
 def _spans(rows: Sequence[int]) -> list[tuple[int, int]]:
@@ -403,17 +404,15 @@ def _value_out(value: Value, buffers: list[Buffer]) -> dict[str, Any]:
     for part in value.parts:
         view = memoryview(part.data)
         buffers.append(view)
-        parts.append({"name": part.name, "dtype": part.dtype, "shape": part.shape, "bytes": view.nbytes})
+        plain = {"name": part.name, "dtype": part.dtype, "shape": part.shape, "bytes": view.nbytes}
+        parts.append({**plain, "columns": part.columns} if part.columns else plain)
     return {"kind": value.kind, "parts": parts}
 
 
 def _value_in(plain: dict[str, Any], cursor: _Cursor) -> Value:
-    parts = tuple(
-        Part(_name_in(part["name"]), part["dtype"], tuple(part["shape"]), cursor.take(part["bytes"]))
-        for part in plain["parts"]
-    )
-    return Value(plain["kind"], parts)
+    return Value(plain["kind"], tuple(_part_in(part, cursor) for part in plain["parts"]))
 
 
-def _name_in(name: Any) -> Any:
-    return tuple(name) if isinstance(name, list) else name
+def _part_in(plain: dict[str, Any], cursor: _Cursor) -> Part:
+    columns = tuple(plain.get("columns", ()))
+    return Part(plain["name"], plain["dtype"], tuple(plain["shape"]), cursor.take(plain["bytes"]), columns)

@@ -7,7 +7,6 @@ its request. One instance serves every request of its dialect; it holds no state
 import asyncio
 import functools
 import time
-from collections.abc import Awaitable
 from dataclasses import replace
 
 import structlog
@@ -17,12 +16,15 @@ from serve.child.wire import Value
 from serve.errors import InternalError, MethodNotAllowed, ServeError
 from serve.front import formats, streaming
 from serve.front.bodies import Bodies, Body, ClientGone
+from serve.front.departure import Departure
 from serve.front.dialect import Answer, Call, Dialect
 from serve.front.streaming import StreamAnswer
 from serve.inference import Inference, InferenceRequest
 from serve.metrics import Metrics
 
 log = structlog.get_logger()
+
+_SMALL_BYTES = 4096
 
 
 class Endpoint:
@@ -64,17 +66,25 @@ class Endpoint:
         except ServeError as error:
             self._inference.refused(error)
             raise
-        call = replace(call, body=b"")
+        if len(call.body) > _SMALL_BYTES:
+            call = replace(call, body=b"")  # held for as long as it is read, and no longer
         chunks = streaming.asked(call.headers.get("accept", ""))
-        return await _while_connected(
-            self._ask(call, request) if chunks is None else self._stream(call, request, chunks), receive
-        )
+        departure = Departure(receive)
+        try:
+            return await (self._ask(call, request) if chunks is None else self._stream(call, request, chunks))
+        except asyncio.CancelledError:
+            if not departure.gone:
+                raise
+            _no_longer_cancelled()
+            raise ClientGone from None
+        finally:
+            departure.end()
 
     async def _ask(self, call: Call, request: InferenceRequest) -> Answer:
         response = await self._inference.infer(request)
         began = time.perf_counter()
         answer = await self._inference.written(request, response, functools.partial(self._dialect.encode, call))
-        self._metrics.stage_seconds.labels(response.model, "encode").observe(time.perf_counter() - began)
+        self._metrics.stages.series(response.model, "encode").observe(time.perf_counter() - began)
         return answer
 
     async def _stream(self, call: Call, request: InferenceRequest, content_type: str) -> StreamAnswer:
@@ -95,26 +105,24 @@ async def _call(scope: Scope, receive: Receive, body: Body) -> Call:
     return Call(scope["path"], headers, scope.get("path_params", {}), whole, time.perf_counter())
 
 
-async def _while_connected(work: Awaitable[Answer | StreamAnswer], receive: Receive) -> Answer | StreamAnswer:
-    """The result of `work`, which is cancelled when the caller leaves."""
-    task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(receive())
-    gone.add_done_callback(lambda _: task.cancel())
-    try:
-        return await task
-    except asyncio.CancelledError:
-        if gone.done() and not gone.cancelled():
-            raise ClientGone from None
-        task.cancel()
-        raise
-    finally:
-        gone.cancel()
+def _no_longer_cancelled() -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    task.uncancel()
 
 
 async def respond(send: Send, answer: Answer) -> None:
     """Send one whole answer."""
-    headers = [("content-type", answer.content_type), ("content-length", str(len(answer.body))), *answer.headers]
-    encoded = [(key.encode("latin-1"), value.encode("latin-1")) for key, value in headers]
-    start: Message = {"type": "http.response.start", "status": answer.status, "headers": encoded}
+    headers = [
+        (b"content-type", answer.content_type.encode("latin-1")),
+        (b"content-length", b"%d" % len(answer.body)),
+        *_encoded(tuple(answer.headers)),
+    ]
+    start: Message = {"type": "http.response.start", "status": answer.status, "headers": headers}
     await send(start)
     await send({"type": "http.response.body", "body": answer.body})
+
+
+@functools.lru_cache(maxsize=256)  # a release's answers all have the same
+def _encoded(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple((key.encode("latin-1"), value.encode("latin-1")) for key, value in headers)

@@ -7,6 +7,7 @@ at once; one that does not read holds it up, and the model with it.
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
@@ -76,6 +77,7 @@ class Lines:
 FORMS: dict[str, Callable[[bool], Form]] = {Events.content_type: Events, Lines.content_type: Lines}
 
 
+@functools.lru_cache(maxsize=64)
 def asked(accept: str) -> str | None:
     """The content type of chunks where the caller names one and would not rather have a whole answer."""
     if not any(kind in accept.lower() for kind in FORMS):

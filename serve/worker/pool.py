@@ -20,6 +20,7 @@ import structlog
 from serve.batch.batcher import Batcher, Entry, StreamEntry
 from serve.batch.chunks import Chunks
 from serve.batch.policy import Policy
+from serve.batch.unsettled import Unsettled
 from serve.child import wire
 from serve.errors import DeadlineExceeded, NotReady, RolloutFailed, WorkerDied
 from serve.metrics import Metrics
@@ -71,9 +72,11 @@ class Pool:
         self._batcher = Batcher(command.name, Policy(limits.max_batch_rows, batchable), limits.max_waiting_rows)
         self._processes: list[Process] = []
         self._tasks: list[asyncio.Task[None]] = []
-        self._unsettled: set[Entry] = set()
-        self._emptied = asyncio.Event()
+        self._unsettled = Unsettled(command.name)
         self._given_up = False
+        self._queue_seconds = metrics.stages.series(command.name, "queue")
+        self._predict_seconds = metrics.stages.series(command.name, "predict")
+        self._batch_rows = metrics.batch_rows.labels(command.name)
 
     async def start(self) -> None:
         """Start every worker; READY once all have loaded. On failure nothing is left behind, and it is raised."""
@@ -90,6 +93,7 @@ class Pool:
             raise
         self._tasks = [asyncio.create_task(self._work(at)) for at in range(len(self._processes))]
         self.streams = all(process.facts.get("streams") for process in self._processes)
+        self._metrics.queue_rows.labels(self.name).set_function(lambda: self._batcher.rows)
         self.state = PoolState.READY
         self.count()
 
@@ -97,42 +101,34 @@ class Pool:
         """The model's answer to one request, or one of `errors.Unavailable`, `ModelFailed`, `InvalidInputs`."""
         now = time.monotonic()
         reply: asyncio.Future[wire.Value] = asyncio.get_running_loop().create_future()
-        await self._reply(Entry(bound.value, bound.params, bound.group, now + timeout_seconds, now, reply))
-        return reply.result()
+        entry = Entry(bound.value, bound.params, bound.group, now + timeout_seconds, now, reply)
+        self._queue(entry)
+        try:
+            return await reply
+        finally:
+            self._unsettled.discard(entry)
 
     async def stream(self, bound: Bound, timeout_seconds: float) -> Chunks:
         """The answer in chunks, once there is one, each in `timeout_seconds`; who leaves before its end closes it."""
         now = time.monotonic()
         reply: asyncio.Future[Chunks] = asyncio.get_running_loop().create_future()
         entry = StreamEntry(bound.value, bound.params, object(), now + timeout_seconds, now, reply)  # batched with none
+        self._queue(entry)
         try:
-            await self._reply(entry)
+            await reply
         except BaseException:
             entry.chunks.close()
+            self._unsettled.discard(entry)
             raise
-        self._unsettled.add(entry)
-        entry.chunks.over.add_done_callback(lambda _: self._forget(entry))
+        entry.chunks.over.add_done_callback(lambda _: self._unsettled.discard(entry))
         return entry.chunks
 
-    async def _reply(self, entry: Entry) -> None:
-        """Queue `entry` and wait for its reply, which may be refused."""
+    def _queue(self, entry: Entry) -> None:
+        """Let `entry` wait for a worker; its reply may be refused."""
         if self.state is not PoolState.READY or self._given_up:
             raise self._none_ready()
         self._batcher.put(entry)
-        self._metrics.queue_rows.labels(self.name).set(self._batcher.rows)
         self._unsettled.add(entry)
-        try:
-            async with asyncio.timeout(entry.patience):
-                await entry.reply
-        except TimeoutError:
-            raise DeadlineExceeded(self.name, entry.patience) from None
-        finally:
-            self._forget(entry)
-
-    def _forget(self, entry: Entry) -> None:
-        self._unsettled.discard(entry)
-        if not self._unsettled:
-            self._emptied.set()
 
     @property
     def alive(self) -> int:
@@ -150,9 +146,7 @@ class Pool:
             self.state = PoolState.DRAINING
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
-                while self._unsettled:
-                    self._emptied.clear()
-                    await self._emptied.wait()
+                await self._unsettled.emptied()
         await self.stop()
 
     async def stop(self) -> None:
@@ -162,8 +156,11 @@ class Pool:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(process.stop() for process in self._processes))
-        for entry in self._unsettled:  # in the queue, or in the hands of a worker that is no more
-            entry.refuse(NotReady(f"model '{self.name}' was stopped: try again"))
+        stopped = NotReady(f"model '{self.name}' was stopped: try again")
+        self._batcher.refuse_all(stopped)
+        for entry in list(self._unsettled):  # in the hands of a worker that is no more
+            entry.refuse(stopped)
+        self._unsettled.close()
         self.count()
 
     def count(self) -> None:
@@ -193,11 +190,17 @@ class Pool:
     async def _pull_until_dead(self, process: Process) -> bool:
         """Serve batches with `process` until it is dead; whether it answered any."""
         answered = False
-        while not process.died.is_set():
-            batch = await self._take(process)
-            if batch:
+        watch = asyncio.create_task(self._wake_at_death(process))
+        try:
+            while batch := await self._batcher.take(over=process.died.is_set):
                 answered = await self._serve(process, batch) or answered
+        finally:
+            watch.cancel()
         return answered
+
+    async def _wake_at_death(self, process: Process) -> None:
+        await process.died.wait()
+        self._batcher.wake()
 
     async def _serve(self, process: Process, batch: list[Entry]) -> bool:
         """Answer a batch or a stream; whether the process did, for whatever fails here costs no more than that one."""
@@ -221,24 +224,12 @@ class Pool:
             return True
         return False
 
-    async def _take(self, process: Process) -> list[Entry]:
-        """The next batch, or an empty one where the process died first."""
-        take = asyncio.ensure_future(self._batcher.take())
-        died = asyncio.ensure_future(process.died.wait())
-        try:
-            await asyncio.wait((take, died), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            died.cancel()
-            if not take.done():
-                take.cancel()
-        return take.result() if take.done() and not take.cancelled() else []
-
     async def _predict(self, process: Process, batch: list[Entry]) -> None:
         message = wire.Predict(tuple(entry.value for entry in batch), dict(batch[0].params))
         deadline = max(entry.deadline for entry in batch)
         async with asyncio.timeout(max(0.0, deadline - time.monotonic())):  # later, nobody waits for it any more
             answers = await process.predict(message)
-        self._metrics.stage_seconds.labels(self.name, "predict").observe(answers.seconds)
+        self._predict_seconds.observe(answers.seconds)
         for entry, found in zip(batch, answers.answers, strict=True):
             if isinstance(found, wire.Fault):
                 entry.refuse(faults.error(self.name, found))
@@ -247,11 +238,9 @@ class Pool:
 
     def _observe_batch(self, batch: list[Entry]) -> None:
         now = time.monotonic()
-        queue = self._metrics.stage_seconds.labels(self.name, "queue")
         for entry in batch:
-            queue.observe(now - entry.arrived)
-        self._metrics.batch_rows.labels(self.name).observe(sum(entry.rows for entry in batch))
-        self._metrics.queue_rows.labels(self.name).set(self._batcher.rows)
+            self._queue_seconds.observe(now - entry.arrived)
+        self._batch_rows.observe(sum(entry.rows for entry in batch))
 
     def _retry_or_refuse(self, batch: list[Entry], how: str) -> None:
         again = []

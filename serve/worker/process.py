@@ -161,9 +161,7 @@ class Process:
             self.pid = child.pid
             ours.setblocking(False)
             loop = asyncio.get_running_loop()
-            self._writer, connection = await loop.create_unix_connection(
-                lambda: _Connection(self._received), sock=ours
-            )
+            self._writer, connection = await loop.create_unix_connection(lambda: _Connection(self._received), sock=ours)
         except BaseException:
             ours.close()
             scratch.remove(place)
@@ -204,9 +202,7 @@ class Process:
         if self._pending is not None and not self._pending.done():
             self._pending.set_result(reply)
 
-    async def _until_gone(
-        self, child: asyncio.subprocess.Process, over: asyncio.Future[str], place: Path
-    ) -> None:
+    async def _until_gone(self, child: asyncio.subprocess.Process, over: asyncio.Future[str], place: Path) -> None:
         """Wait for the end of the connection, reap the child and tell."""
         how = "it closed its connection"
         try:

@@ -20,7 +20,7 @@ async def answer(name: str, process: Process, entry: StreamEntry, metrics: Metri
     stuck."""
     began = time.monotonic()
     reply = await _ask(process, wire.Stream(entry.value, dict(entry.params)), entry.deadline - began)
-    metrics.stage_seconds.labels(name, "first_chunk").observe(time.monotonic() - began)
+    metrics.stages.series(name, "first_chunk").observe(time.monotonic() - began)
     while isinstance(reply, wire.Chunk):
         metrics.chunks.labels(name).inc()
         entry.bring(reply.value)

@@ -3,6 +3,7 @@
 A format is one file: a `Reading` of a body, and a body made of a `Value`. Dialects choose among them here.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 
 from serve.child.wire import Value
@@ -34,6 +35,7 @@ WRITERS: Mapping[str, Callable[[Value, Signature], bytes]] = {
 }
 
 
+@functools.lru_cache(maxsize=64)
 def reader(content_type: str) -> Callable[[bytes], Reading]:
     """What reads a body of this Content-Type, or `UnsupportedContent`."""
     kind, *parameters = [part.strip().lower() for part in content_type.split(";")]
@@ -45,6 +47,7 @@ def reader(content_type: str) -> Callable[[bytes], Reading]:
     return READERS[kind]
 
 
+@functools.lru_cache(maxsize=64)
 def accepted(header: str) -> str:
     """The content type of the answer that an Accept header asks for, or `NotAcceptable`."""
     return accept.choose(header, tuple(WRITERS))
