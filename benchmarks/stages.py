@@ -44,6 +44,8 @@ def sampled(pid: int, seconds: int) -> Mapping[str, float]:
         counted: Counter[str] = Counter()
         for line in raw.read_text().splitlines():
             frames, _, count = line.rpartition(" ")
+            if "concurrent/futures/thread.py" in frames:
+                continue  # a thread that waits for work, and keeps no CPU
             counted[_stage(frames.split(";"))] += int(count)
     whole = counted.total()
     return {stage: count / whole for stage, count in counted.most_common()}

@@ -1,6 +1,7 @@
 """The command `serve`: read the settings, then serve, prepare, or show the history. One process."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -22,6 +23,7 @@ from serve import log as logging
 from serve.artifact import history, watch
 from serve.artifact.pin import FILENAME, Pin, read
 from serve.errors import PinUnreadable, RolloutFailed
+from serve.front.ahead import Ahead
 from serve.settings import Settings
 
 log = structlog.get_logger()
@@ -163,7 +165,7 @@ def _url(listener: socket.socket) -> str:
 def _run(settings: Settings, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT; then drain and return."""
     config = uvicorn.Config(
-        composition.build(settings),
+        Ahead(composition.build(settings)),
         http="httptools",
         loop="uvloop",
         lifespan="on",
@@ -178,6 +180,8 @@ def _run(settings: Settings, listener: socket.socket) -> None:
     # comes before uvicorn listens to signals must still stop us.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.handle_exit)
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 1000)
     server.run(sockets=[listener])
     log.info("stopped")
 

@@ -1,4 +1,4 @@
-"""The FastAPI application: control routes, docs from local files, and predictions as plain ASGI, ahead of it.
+"""The FastAPI application: control routes, docs from local files, and predictions mounted as plain ASGI.
 
 `openapi` is made anew on each call, for it shows the live models' own examples.
 """
@@ -17,8 +17,6 @@ from starlette.types import ASGIApp
 
 from serve.errors import InternalError, MethodNotAllowed, RouteNotFound
 from serve.front import describe, docs
-from serve.front.ahead import Ahead
-from serve.front.endpoint import Endpoint
 from serve.front.openapi import document
 from serve.front.scoring import Handler
 from serve.front.status import PROBLEM_TYPE, problem, status
@@ -43,8 +41,6 @@ def application(
     app.add_exception_handler(HTTPException, _problem)
     app.add_exception_handler(Exception, _fault)
     app.add_route("/docs", lambda request: docs.page(app.openapi(), request.scope.get("root_path", "")))
-    predictions = {path: endpoint for path, endpoint in endpoints.items() if isinstance(endpoint, Endpoint)}
-    app.middleware_stack = Ahead(app.build_middleware_stack(), predictions)
     app.openapi = lambda: _openapi(app, rollout, default_model)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 

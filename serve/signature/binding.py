@@ -6,8 +6,9 @@ too; what no MLflow would take is refused here; what MLflow may bend until it fi
 as it came, and its verdict stands. What has no signature goes there in any case.
 """
 
+import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,17 +21,21 @@ from serve.signature.flaws import Hopeless
 from serve.signature.payload import UNIFIED, Payload
 from serve.signature.spec import Signature
 
+_NO_PARAMS = "[]"
+
 
 @dataclass(frozen=True, slots=True)
 class Bound:
     """A request ready for a worker. Only requests of equal `group` may share a batch.
 
     `unwrapped`: the answer is wanted without `predictions` around it, as chat and completion clients expect.
+    `joint` is its group, where who made it knew.
     """
 
     value: Value
     params: Mapping[str, Any]
     unwrapped: bool = False
+    joint: tuple[Any, ...] | None = field(default=None, kw_only=True)
 
     @property
     def rows(self) -> int:
@@ -42,10 +47,24 @@ class Bound:
 
         A value whose parts are not all of the same number of rows can't be joined; its group is its own.
         """
-        parts = tuple((part.name, part.dtype, part.shape[1:], _has_null(part)) for part in self.value.parts)
+        if self.joint is not None:
+            return self.joint
+        parts = tuple(_layout(part) for part in self.value.parts)
         lengths = {part.shape[:1] for part in self.value.parts}
         joins = self.value.kind in ("array", "arrays", "frame") and len(lengths) == 1 and () not in lengths
-        return (self.value.kind, parts, repr(sorted(self.params.items())), None if joins else id(self.value))
+        given = repr(sorted(self.params.items())) if self.params else _NO_PARAMS
+        return (self.value.kind, parts, given, None if joins else id(self.value))
+
+
+@functools.lru_cache(maxsize=256)
+def group(kind: str, name: str | None, dtype: str, inner: tuple[int, ...], columns: tuple[str, ...]) -> tuple[Any, ...]:
+    """The group of a value of one part of raw data, that is asked without params."""
+    layout = _layout(Part(name, dtype, (1, *inner), b"", columns))
+    return (kind, (layout,), _NO_PARAMS, None)
+
+
+def _layout(part: Part) -> tuple[Any, ...]:
+    return (part.name, part.dtype, part.shape[1:], part.columns, _has_null(part))
 
 
 def _has_null(part: Part) -> bool:

@@ -6,7 +6,7 @@ MLflow known here writes (such as Spark's vectors) is read as `AnyType`: MLflow 
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -95,6 +95,15 @@ class Param:
 
 
 @dataclass(frozen=True, slots=True)
+class Uniform:
+    """Inputs that are numbers of one dtype alone: a tensor of shape (rows, *inner), or that many `columns`."""
+
+    dtype: np.dtype[Any]
+    inner: tuple[int, ...]
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Signature:
     """What goes in, what comes out. `columns` or `tensors` is empty; both are where there is no signature."""
 
@@ -103,6 +112,10 @@ class Signature:
     outputs: tuple[Column | TensorSpec, ...] = ()
     params: tuple[Param, ...] = ()
     type_hint: bool = False
+    uniform: Uniform | None = field(init=False, compare=False, repr=False)  # found once, asked for by each request
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "uniform", _uniform(self))
 
     @property
     def checked_here(self) -> bool:
@@ -114,6 +127,23 @@ class Signature:
         """Whether the inputs have names; MLflow lets all have one, or none."""
         specs: tuple[Column | TensorSpec, ...] = (*self.columns, *self.tensors)
         return all(spec.name is not None for spec in specs)
+
+
+def _uniform(signature: Signature) -> Uniform | None:
+    if signature.type_hint:
+        return None
+    if len(signature.tensors) == 1:
+        spec = signature.tensors[0]
+        fits = spec.name is None and spec.dtype in _NUMBERS and spec.shape[:1] == (-1,)
+        return Uniform(np.dtype(spec.dtype), spec.shape[1:], ()) if fits else None
+    types = {column.type for column in signature.columns}
+    dtype = SCALARS.get(str(types.pop())) if len(types) == 1 else None
+    names = tuple(column.name for column in signature.columns if column.name is not None)
+    fits = dtype in _NUMBERS and len(names) == len(signature.columns)
+    return Uniform(np.dtype(dtype), (len(names),), names) if fits else None
+
+
+_NUMBERS = ("<f4", "<f8", "<i4", "<i8")
 
 
 def parse(recorded: Mapping[str, Any] | None, *, type_hint: bool = False) -> Signature:

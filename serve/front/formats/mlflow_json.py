@@ -7,7 +7,7 @@ import orjson
 
 from serve.child.wire import Value
 from serve.errors import MalformedRequest
-from serve.signature import payload
+from serve.signature import numbers, payload
 from serve.signature.binding import Bound, bind
 from serve.signature.predictions import to_json
 from serve.signature.spec import Signature
@@ -24,7 +24,7 @@ class JsonReading:
         return len(self.body)
 
     def bind(self, signature: Signature) -> Bound:
-        return bind(payload.parse(document(self.body), self.body), signature)
+        return numbers.read(self.body, signature) or bind(payload.parse(document(self.body), self.body), signature)
 
 
 def document(body: bytes) -> Any:

@@ -16,7 +16,7 @@ from serve.front.dialect import Answer, Call
 from serve.front.formats.mlflow_json import document
 from serve.front.status import retry_after, status, text
 from serve.inference import InferenceRequest, InferenceResponse
-from serve.signature import payload
+from serve.signature import numbers, payload
 from serve.signature.binding import Bound, bind_as_mlflow, bind_document
 from serve.signature.spec import Signature
 
@@ -43,7 +43,8 @@ class MlflowReading:
         return len(self.body)
 
     def bind(self, signature: Signature) -> Bound:
-        return bind_as_mlflow(payload.parse_leniently(_document(self.body), self.body), signature)
+        short = numbers.read(self.body, signature)
+        return short or bind_as_mlflow(payload.parse_leniently(_document(self.body), self.body), signature)
 
 
 @dataclass(frozen=True, slots=True)
