@@ -24,6 +24,7 @@ from serve.artifact import history, watch
 from serve.artifact.pin import FILENAME, Pin, read
 from serve.errors import PinUnreadable, RolloutFailed
 from serve.front.ahead import Ahead
+from serve.front.corked import Corked
 from serve.settings import Settings
 
 log = structlog.get_logger()
@@ -166,7 +167,7 @@ def _run(settings: Settings, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT; then drain and return."""
     config = uvicorn.Config(
         Ahead(composition.build(settings)),
-        http="httptools",
+        http=Corked,
         loop="uvloop",
         lifespan="on",
         access_log=False,

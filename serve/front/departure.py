@@ -17,9 +17,10 @@ class Departure:
     def __init__(self, receive: Receive, after_seconds: float = _SOON_SECONDS) -> None:
         self.gone = False
         self._receive, self._over = receive, False
-        self._task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task(loop)
         self._waiting: asyncio.Future[Message] | None = None
-        self._timer = asyncio.get_running_loop().call_later(after_seconds, self._wait)
+        self._timer = loop.call_later(after_seconds, self._wait)
 
     def end(self) -> None:
         """The work is done: nothing of it is cancelled any more."""

@@ -40,12 +40,12 @@ def _nested(part: Part) -> Any:
     """What orjson writes as the part's items in lists as deep as its shape."""
     if part.dtype in (JSON, BASE64) and len(part.shape) < 2:
         return orjson.Fragment(bytes(part.data))
-    if part.dtype in (JSON, BASE64) or np.dtype(part.dtype).kind == "M":
+    if part.dtype in (JSON, BASE64) or part.dtype[1] == "M":
         return _in_lists(_items(part), part.shape)
     array = _array(part)
-    if array.dtype.kind == "f":  # orjson would round a float16 and shorten a float32
+    if part.dtype[1] == "f":  # orjson would round a float16 and shorten a float32
         array = array.astype(np.float64, copy=False)
-    return array if array.ndim else array.item()
+    return array if part.shape else array.item()
 
 
 def _in_lists(items: list[Any], shape: tuple[int, ...]) -> Any:
@@ -81,4 +81,5 @@ def iso_dates(dates: Array) -> list[Any]:
 
 
 def _array(part: Part) -> Array:
-    return np.require(np.frombuffer(part.data, dtype=part.dtype), requirements="A").reshape(part.shape)
+    array = np.frombuffer(part.data, dtype=part.dtype)
+    return (array if array.flags.aligned else array.copy()).reshape(part.shape)

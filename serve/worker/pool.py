@@ -74,12 +74,14 @@ class Pool:
         self._tasks: list[asyncio.Task[None]] = []
         self._unsettled = Unsettled(command.name)
         self._given_up = False
+        self._loop: asyncio.AbstractEventLoop  # the one it was started on
         self._queue_seconds = metrics.stages.series(command.name, "queue")
         self._predict_seconds = metrics.stages.series(command.name, "predict")
         self._batch_rows = metrics.batch_rows.labels(command.name)
 
     async def start(self) -> None:
         """Start every worker; READY once all have loaded. On failure nothing is left behind, and it is raised."""
+        self._loop = asyncio.get_running_loop()
         self._processes = [self._spawn(self._command) for _ in range(self._limits.workers)]
         try:
             async with asyncio.TaskGroup() as group:
@@ -100,7 +102,7 @@ class Pool:
     async def predict(self, bound: Bound, timeout_seconds: float) -> wire.Value:
         """The model's answer to one request, or one of `errors.Unavailable`, `ModelFailed`, `InvalidInputs`."""
         now = time.monotonic()
-        reply: asyncio.Future[wire.Value] = asyncio.get_running_loop().create_future()
+        reply: asyncio.Future[wire.Value] = self._loop.create_future()
         entry = Entry(bound.value, bound.params, bound.group, now + timeout_seconds, now, reply)
         self._queue(entry)
         try:
@@ -111,7 +113,7 @@ class Pool:
     async def stream(self, bound: Bound, timeout_seconds: float) -> Chunks:
         """The answer in chunks, once there is one, each in `timeout_seconds`; who leaves before its end closes it."""
         now = time.monotonic()
-        reply: asyncio.Future[Chunks] = asyncio.get_running_loop().create_future()
+        reply: asyncio.Future[Chunks] = self._loop.create_future()
         entry = StreamEntry(bound.value, bound.params, object(), now + timeout_seconds, now, reply)  # batched with none
         self._queue(entry)
         try:
