@@ -9,7 +9,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from prometheus_client import Counter
 
@@ -48,8 +48,7 @@ class Reading(Protocol):
         """What a worker takes; `MalformedRequest` or `InvalidInputs` where the data is not that."""
 
 
-@dataclass(frozen=True, slots=True)
-class InferenceRequest:
+class InferenceRequest(NamedTuple):
     """What a caller asks.
 
     `model` is None for the only or the default one; `version`, where given, must be the beginning of the live
@@ -62,8 +61,7 @@ class InferenceRequest:
     received: float
 
 
-@dataclass(frozen=True, slots=True)
-class InferenceResponse:
+class InferenceResponse(NamedTuple):
     """The answer, and by whom: `lineage` holds the header lines naming model, digest, revision and run.
 
     `bound` is the request as it was understood, `signature` that of the model that answered. Where a large answer
@@ -146,7 +144,7 @@ class Inference:
         size = sum(memoryview(part.data).nbytes for part in response.value.parts)
         if not self._aside.takes(size):
             return write(response)
-        told = replace(response, bound=replace(response.bound, value=_NOTHING))  # large too, and not asked for
+        told = response._replace(bound=replace(response.bound, value=_NOTHING))  # large too, and not asked for
         async with _within(response.model, request.received, self._timeout):
             return await self._aside.run(size, write, told)
 

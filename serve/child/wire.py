@@ -22,7 +22,7 @@ import itertools
 import json
 import struct
 from dataclasses import dataclass, field
-from typing import Any, Callable, Optional, Sequence, Union
+from typing import Any, Callable, NamedTuple, Optional, Sequence, Union
 
 MAGIC = b"PNN1"
 PREFIX = struct.Struct("<4sIQ")
@@ -40,8 +40,7 @@ class WireError(Exception):
     """The other end sent bytes that are no frame of ours."""
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """One named piece of a value: a tensor, a column, or a block of columns.
 
     A block is several columns of one dtype, with their names in `columns`: its shape is (rows, columns). `dtype` is a numpy dtype string with byte order ("<f4"), or `JSON`, or `BASE64`. `shape` is row-major; for
@@ -55,8 +54,7 @@ class Part:
     columns: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(NamedTuple):
     """What goes into a model, or comes out of it.
 
     `kind` is "array" (one unnamed part), "arrays" (named parts), "frame" (columns, in order), "json" (one JSON

@@ -5,8 +5,7 @@ the model's signature is left to the `Reading` it makes, which may run in anothe
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from serve.errors import ServeError
 from serve.inference import InferenceRequest, InferenceResponse
@@ -14,8 +13,7 @@ from serve.inference import InferenceRequest, InferenceResponse
 Headers = Sequence[tuple[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One HTTP request, whole: header names in lower case; `arguments` are what its path says (name, version)."""
 
     path: str
@@ -25,8 +23,7 @@ class Call:
     received: float
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """One HTTP answer, whole; its content-length is added where it is sent."""
 
     status: int

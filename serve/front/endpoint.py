@@ -7,7 +7,6 @@ its request. One instance serves every request of its dialect; it holds no state
 import asyncio
 import functools
 import time
-from dataclasses import replace
 
 import structlog
 from starlette.types import Message, Receive, Scope, Send
@@ -16,7 +15,7 @@ from serve.child.wire import Value
 from serve.errors import InternalError, MethodNotAllowed, ServeError
 from serve.front import formats, streaming
 from serve.front.bodies import Bodies, Body, ClientGone
-from serve.front.departure import Departure
+from serve.front.departure import Departures
 from serve.front.dialect import Answer, Call, Dialect
 from serve.front.streaming import StreamAnswer
 from serve.inference import Inference, InferenceRequest
@@ -32,6 +31,7 @@ class Endpoint:
 
     def __init__(self, inference: Inference, metrics: Metrics, dialect: Dialect, bodies: Bodies) -> None:
         self._inference, self._metrics, self._dialect, self._bodies = inference, metrics, dialect, bodies
+        self._departures = Departures()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = self._bodies.expect()
@@ -67,9 +67,9 @@ class Endpoint:
             self._inference.refused(error)
             raise
         if len(call.body) > _SMALL_BYTES:
-            call = replace(call, body=b"")  # held for as long as it is read, and no longer
+            call = call._replace(body=b"")  # held for as long as it is read, and no longer
         chunks = streaming.asked(call.headers.get("accept", ""))
-        departure = Departure(receive)
+        departure = self._departures.watch(receive)
         try:
             return await (self._ask(call, request) if chunks is None else self._stream(call, request, chunks))
         except asyncio.CancelledError:
@@ -90,10 +90,10 @@ class Endpoint:
     async def _stream(self, call: Call, request: InferenceRequest, content_type: str) -> StreamAnswer:
         stream = await self._inference.stream(request)
         headers = {**call.headers, "accept": formats.JSON}  # in which each chunk is written as if it were all
-        encode = functools.partial(self._dialect.encode, replace(call, headers=headers))
+        encode = functools.partial(self._dialect.encode, call._replace(headers=headers))
 
         async def write(chunk: Value) -> bytes:
-            now = replace(request, received=time.perf_counter())
+            now = request._replace(received=time.perf_counter())
             return (await self._inference.written(now, stream.response(chunk), encode)).body
 
         return StreamAnswer(content_type, stream, write, lambda error: self._dialect.refuse(error).body)

@@ -4,7 +4,6 @@ The short way for the commonest requests. What it gives is what the general way 
 callers of either dialect; where it is not sure of that, by the body or by the signature, it gives None.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -42,10 +41,12 @@ def _value(body: bytes, parser: simdjson.Parser, uniform: Uniform) -> Value | No
     document: Any = parser.parse(body)
     if len(document) != 1:
         return None
-    rows = _rows_of_frame(document, uniform) if uniform.columns else _rows_of_array(document)
-    shape = _shape(rows, len(uniform.inner) + 1)
-    lists = body.count(b"[") - bool(uniform.columns)  # beside the names'
-    if lists != _lists(shape) or not _takes(uniform, shape) or not _regular(rows, shape):
+    if uniform.columns:
+        rows, names = _rows_of_frame(document, uniform), 1
+    else:
+        rows, names = document["inputs" if "inputs" in document else "instances"], 0
+    shape, lists = _measured(rows, uniform.inner)
+    if body.count(b"[") != lists + names:  # an item of the last axis is a list itself
         return None
     real = uniform.dtype.kind == "f"
     flat = np.frombuffer(rows.as_buffer(of_type="d" if real else "i"), "<f8" if real else "<i8")
@@ -57,10 +58,6 @@ def _value(body: bytes, parser: simdjson.Parser, uniform: Uniform) -> Value | No
     )
 
 
-def _rows_of_array(document: Any) -> Any:
-    return document["inputs" if "inputs" in document else "instances"]
-
-
 def _rows_of_frame(document: Any, uniform: Uniform) -> Any:
     split = document["dataframe_split"]
     if len(split) != 2 or tuple(split["columns"].as_list()) != uniform.columns:
@@ -68,34 +65,24 @@ def _rows_of_frame(document: Any, uniform: Uniform) -> Any:
     return split["data"]
 
 
-def _shape(rows: Any, rank: int) -> tuple[int, ...]:
-    """The shape by the first item of each axis; `IndexError` where one has none."""
-    shape = [len(rows)]
-    while len(shape) < rank:
-        rows = rows[0]
-        shape.append(len(rows))
-    return tuple(shape)
-
-
-def _takes(uniform: Uniform, shape: Sequence[int]) -> bool:
-    return shape[0] > 0 and all(want in (-1, have) for want, have in zip(uniform.inner, shape[1:], strict=True))
-
-
-def _lists(shape: Sequence[int]) -> int:
-    """How many lists there are in nested lists of that shape."""
-    each, found = 1, 1
-    for length in shape[:-1]:
-        each *= length
-        found += each
-    return found
-
-
-def _regular(rows: Any, shape: Sequence[int]) -> bool:
-    """Whether every list has the length that the shape says. That no item of the last axis is one, `_lists` says."""
-    inner = shape[1:]
-    if len(inner) < 2:
-        return not inner or all(len(row) == inner[0] for row in rows)
-    return all(len(row) == inner[0] and _regular(row, inner) for row in rows)
+def _measured(rows: Any, inner: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
+    """The shape of nested lists, and how many they are; `LookupError` where they are none of that shape."""
+    if not inner:
+        return (len(rows),), 1
+    if len(inner) == 1:
+        tails = {len(row) for row in rows}
+        if len(tails) != 1:
+            raise LookupError
+        shape, lists = (len(rows), *tails), 1 + len(rows)
+    else:
+        parts = {_measured(row, inner[1:]) for row in rows}
+        if len(parts) != 1:
+            raise LookupError
+        ((tail, each),) = parts
+        shape, lists = (len(rows), *tail), 1 + len(rows) * each
+    if inner[0] not in (-1, shape[1]):
+        raise LookupError
+    return shape, lists
 
 
 def _in_range(flat: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> bool:
