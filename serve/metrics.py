@@ -1,8 +1,8 @@
 """Every Prometheus metric of the server, declared once on an explicit registry.
 
 Built in `app.py` and handed to the rooms. What every request touches is counted in plain Python and read when it is
-asked for: one event loop owns it all, so there is nothing to lock. Labels are names of models, git revisions and fixed words only, so
-no caller can grow the number of series. The same words stand in logs and in answers.
+asked for: one event loop owns it all, so there is nothing to lock. Labels are names of models, git revisions and
+fixed words only, so no caller can grow the number of series. The same words stand in logs and in answers.
 """
 
 from bisect import bisect_left

@@ -1,9 +1,9 @@
 """One loaded MLflow model: values in, one answer for each entry out.
 
 The entries of a batch share columns, dtypes and params; they come joined by rows, are predicted at once, and the
-result goes back as it is where it can be cut by rows as they came, else cut here. Where joining fails, or the result has not one row for each row asked, every entry is
-predicted alone, so no neighbour can spoil or take another's answer. An answer in chunks is one entry's alone.
-Nothing a model raises leaves this file.
+result goes back as it is where it can be cut by rows as they came, else cut here. Where joining fails, or the result
+has not one row for each row asked, every entry is predicted alone, so no neighbour can spoil or take another's
+answer. An answer in chunks is one entry's alone. Nothing a model raises leaves this file.
 """
 
 from __future__ import annotations
@@ -52,18 +52,11 @@ class Model:
     def predict_batch(self, batch: wire.Batch) -> Union[wire.Results, wire.Answers]:
         """The answers to entries that came joined, joined again where nothing speaks against it."""
         began = time.perf_counter()
-        answers: Union[tuple[Answer, ...], None] = None
-        try:
-            result = self._call((batch.value,), batch.params, batch.rows)
-            joined = outputs.joined(result, sum(batch.rows))
-            if joined is not None:
-                return wire.Results(joined, time.perf_counter() - began)
-            answers = _pieces(result, batch.rows)
-        except (Exception, SystemExit):
-            pass
+        answers = self._joined(batch)
         if answers is None:
             answers = tuple(self._alone(value, batch.params) for value in wire.cut(batch.value, batch.rows))
-        return wire.Answers(answers, time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        return wire.Results(answers, seconds) if isinstance(answers, wire.Value) else wire.Answers(answers, seconds)
 
     @property
     def streams(self) -> bool:
@@ -97,6 +90,15 @@ class Model:
         """The batch's answers, or None where it must be predicted one by one."""
         try:
             return _pieces(self._call(values, params), rows)
+        except (Exception, SystemExit):
+            return None
+
+    def _joined(self, batch: wire.Batch) -> Union[wire.Value, tuple[Answer, ...], None]:
+        """The batch's answers, in one piece where they can be, or None where it must be predicted one by one."""
+        try:
+            result = self._call((batch.value,), batch.params, batch.rows)
+            joined = outputs.joined(result, sum(batch.rows))
+            return joined if joined is not None else _pieces(result, batch.rows)
         except (Exception, SystemExit):
             return None
 

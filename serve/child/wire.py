@@ -12,8 +12,8 @@ body are meant, in order. Numbers travel as raw little-endian row-major buffers;
 
 Each message of the server's gets one of the child's before the next is sent. Entries that share a layout travel
 joined by rows, as `batch`, and so do their answers, as `results`: one header and one buffer a column, however many
-entries. `answers` come in their place where they can't be joined. A stream is asked for chunk by chunk:
-`stream` and each `next` get a chunk, done or failed; `stop`, in place of `next`, gets done or failed.
+they are; `answers` come where they can't be joined. A stream is asked for chunk by chunk: `stream` and each `next`
+get a chunk, done or failed; `stop`, in place of `next`, gets done or failed.
 """
 
 from __future__ import annotations
@@ -178,9 +178,6 @@ class Pong:
 
 
 Message = Union[Load, Ready, Failed, Predict, Answers, Batch, Results, Stream, Next, Stop, Chunk, Done, Ping, Pong]
-
-# Messages that are no more than their name.
-_BARE: dict[str, Callable[[], Message]] = {"next": Next, "stop": Stop, "done": Done, "ping": Ping, "pong": Pong}
 
 
 def join(values: Sequence[Value]) -> Value:
@@ -357,32 +354,33 @@ def _to_header(message: Message, buffers: list[Buffer]) -> dict[str, Any]:
 
 def _from_header(plain: dict[str, Any], cursor: _Cursor) -> Message:
     what = plain["message"]
-    message: Message
-    if what == "load":
-        message = Load(plain["folder"])
-    elif what == "ready":
-        message = Ready(plain["facts"])
-    elif what == "failed":
-        message = Failed(Fault(**plain["fault"]))
-    elif what == "predict":
-        message = Predict(tuple(_value_in(value, cursor) for value in plain["values"]), plain["params"])
-    elif what == "answers":
-        answers = tuple(_answer_in(answer, cursor) for answer in plain["answers"])
-        message = Answers(answers, float(plain["seconds"]))
-    elif what == "batch":
-        message = Batch(_value_in(plain["value"], cursor), tuple(plain["rows"]), plain["params"])
-    elif what == "results":
-        message = Results(_value_in(plain["value"], cursor), float(plain["seconds"]))
-    elif what == "stream":
-        message = Stream(_value_in(plain["value"], cursor), plain["params"])
-    elif what == "chunk":
-        message = Chunk(_value_in(plain["value"], cursor))
-    elif what in _BARE:
-        message = _BARE[what]()
-    else:
+    if what not in _READ:
         raise WireError(f"unknown message {what!r}")
+    message = _READ[what](plain, cursor)
     cursor.end()
     return message
+
+
+_READ: dict[str, Callable[[dict[str, Any], _Cursor], Message]] = {
+    "load": lambda plain, cursor: Load(plain["folder"]),
+    "ready": lambda plain, cursor: Ready(plain["facts"]),
+    "failed": lambda plain, cursor: Failed(Fault(**plain["fault"])),
+    "predict": lambda plain, cursor: Predict(
+        tuple(_value_in(value, cursor) for value in plain["values"]), plain["params"]
+    ),
+    "answers": lambda plain, cursor: Answers(
+        tuple(_answer_in(answer, cursor) for answer in plain["answers"]), float(plain["seconds"])
+    ),
+    "batch": lambda plain, cursor: Batch(_value_in(plain["value"], cursor), tuple(plain["rows"]), plain["params"]),
+    "results": lambda plain, cursor: Results(_value_in(plain["value"], cursor), float(plain["seconds"])),
+    "stream": lambda plain, cursor: Stream(_value_in(plain["value"], cursor), plain["params"]),
+    "chunk": lambda plain, cursor: Chunk(_value_in(plain["value"], cursor)),
+    "next": lambda plain, cursor: Next(),
+    "stop": lambda plain, cursor: Stop(),
+    "done": lambda plain, cursor: Done(),
+    "ping": lambda plain, cursor: Ping(),
+    "pong": lambda plain, cursor: Pong(),
+}
 
 
 def _answer_out(answer: Union[Value, Fault], buffers: list[Buffer]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from serve.signature import params
 from serve.signature.binding import Bound, group
 from serve.signature.spec import Signature, Uniform
 
-_EXACT = 2.0**106  # the square of the first number that may have come as an integer and be no float
+_EXACT = 2.0**53  # up to here an integer is a float exactly, and a float32 no matter by which way
 _PARSER_BYTES = 2**20  # a parser keeps as much memory as its largest document needed
 
 _parser = simdjson.Parser()
@@ -50,7 +50,8 @@ def _value(body: bytes, parser: simdjson.Parser, uniform: Uniform) -> Value | No
         return None
     real = uniform.dtype.kind == "f"
     flat = np.frombuffer(rows.as_buffer(of_type="d" if real else "i"), "<f8" if real else "<i8")
-    if not (np.dot(flat, flat) < _EXACT if real else _in_range(flat, uniform.dtype)):
+    least, most = (-_EXACT, _EXACT) if real else _range(uniform.dtype)
+    if not (least <= np.minimum.reduce(flat) and np.maximum.reduce(flat) <= most):
         return None
     data = flat.astype(uniform.dtype, copy=False).data.cast("B")
     return Value(
@@ -85,6 +86,6 @@ def _measured(rows: Any, inner: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
     return shape, lists
 
 
-def _in_range(flat: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> bool:
+def _range(dtype: np.dtype[Any]) -> tuple[int, int]:
     held = np.iinfo(dtype)
-    return bool(flat.size) and held.min <= int(flat.min()) and int(flat.max()) <= held.max
+    return int(held.min), int(held.max)

@@ -100,8 +100,7 @@ class Process:
         self._become(State.READY)
 
     async def predict(self, message: wire.Predict) -> wire.Answers:
-        """The answers to a batch, whose values share a layout; `Died` where the process ends first. READY before and
-        after.
+        """The answers to a batch of one layout; `Died` where the process ends first. READY before and after.
 
         Cancelled in the middle, the process is of no more use: its owner must stop it.
         """
