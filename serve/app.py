@@ -108,6 +108,7 @@ def make_rollout(settings: Settings, metrics: Metrics) -> Rollout:
             max_batch_rows=settings.batch.max_rows,
             max_waiting_rows=settings.batch.max_waiting_rows,
             load_timeout_seconds=settings.worker.load_timeout_seconds,
+            max_batch_seconds=settings.batch.max_seconds,
         ),
         threads=settings.threads,
         environment=settings.worker.environment,

@@ -6,14 +6,16 @@ this very path; every load replays them. Numbers may differ by `atol + rtol·|re
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from serve.artifact.snapshot import Golden
+from serve.child import wire
 from serve.errors import GoldenMismatch, ServeError
-from serve.signature import payload
-from serve.signature.binding import bind
+from serve.signature import numbers, payload
+from serve.signature.binding import Bound, bind
 from serve.signature.predictions import to_json
 from serve.signature.spec import Signature
 from serve.worker.pool import Pool
@@ -29,6 +31,17 @@ async def replay(name: str, golden: Golden, signature: Signature, pool: Pool, ti
         place = difference(case["predictions"], found, golden)
         if place is not None:
             raise GoldenMismatch(f"model '{name}' does not reproduce its golden answer {at}: {place}")
+
+
+def row(golden: Golden, signature: Signature) -> Bound | None:
+    """One row as callers send it, to warm a model with; None where there is none that could be joined with others."""
+    for case in golden.cases:
+        bound = numbers.read(orjson.dumps(case["request"]), signature) or bind(
+            payload.parse(case["request"]), signature
+        )
+        if bound.joins:
+            return replace(bound, value=wire.cut(bound.value, [1] * bound.rows)[0])
+    return None
 
 
 async def ask(body: Mapping[str, Any], signature: Signature, pool: Pool, timeout_seconds: float) -> Any:

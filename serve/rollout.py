@@ -6,6 +6,7 @@ pin wins: an attempt it overtakes is cancelled, and leaves nothing behind. One t
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from serve.artifact import fetch, history, snapshot
 from serve.artifact.fetch import Store
 from serve.artifact.pin import Pin
 from serve.artifact.snapshot import Snapshot
-from serve.errors import LoadFailed, RolloutFailed
+from serve.errors import LoadFailed, RolloutFailed, ServeError
 from serve.log import working
 from serve.metrics import Metrics
 from serve.worker import environment
@@ -205,11 +206,19 @@ class Rollout:
             await pool.start()
             try:
                 await golden.replay(one.name, one.golden, one.signature, pool, options.golden_timeout_seconds)
+                await self._warm(one, pool)
             except BaseException:
                 await pool.stop()
                 raise
         log.info("warm", model=one.name, workers=options.limits.workers, golden=len(one.golden.cases))
         return pool
+
+    async def _warm(self, one: Snapshot, pool: Pool) -> None:
+        """Show the model the batch sizes it will see; what it can't answer, it need not go live without."""
+        row = golden.row(one.golden, one.signature) if one.promotion.batchable else None
+        if row is not None:
+            with contextlib.suppress(ServeError):
+                await pool.warm(row, self._options.golden_timeout_seconds)
 
     async def _interpreter(self, one: Snapshot) -> Path:
         options = self._options

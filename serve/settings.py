@@ -42,7 +42,9 @@ class BatchSettings(_Group):
     """Waiting and batching."""
 
     max_rows: PositiveInt = 256
-    """Most rows in one batch; a single larger request still goes, alone."""
+    """Most rows in one batch, where the model's own cost by size, which is measured, does not ask for fewer."""
+    max_seconds: PositiveFloat | None = None
+    """How long a batch may take the model, by what was measured; without it, whatever gives the most rows a second."""
     max_waiting_rows: PositiveInt = 10_000
     """Most rows waiting for a model's workers; more are refused with 429."""
 

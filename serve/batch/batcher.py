@@ -16,6 +16,8 @@ from serve.batch.policy import Policy
 from serve.child.wire import Value
 from serve.errors import DeadlineExceeded, QueueFull, ServeError
 
+_MOST_IN_VAIN = 6
+
 
 @dataclass(slots=True, eq=False)
 class Entry:
@@ -91,6 +93,9 @@ class Batcher:
         self._clock = clock
         self._waiting: collections.deque[Entry] = collections.deque()
         self._arrived = asyncio.Event()
+        self._came = 0  # rows, ever
+        self._in_vain = 0  # times in a row that few came whom we waited for,
+        self._unwise = 0  # and how many batches to go without waiting therefore
 
     def put(self, entry: Entry) -> None:
         """Queue an entry, or raise `QueueFull`. A single request larger than the queue is let into an empty one."""
@@ -105,20 +110,45 @@ class Batcher:
             self.rows += entry.rows
         self._arrived.set()
 
-    async def take(self, over: Callable[[], bool] = lambda: False) -> list[Entry]:
+    async def take(self, answered: int = 0, over: Callable[[], bool] = lambda: False) -> list[Entry]:
         """The next batch, of at least one entry; none where, on waking, `over()`.
 
-        Cancelling loses nothing: entries leave without a pause.
+        `answered`: the rows of this worker's last batch, whose callers may come back. Cancelling loses nothing:
+        entries leave without a pause.
         """
+        came = self._came
         while not over():
-            while self._waiting:
+            if not self._waiting:
+                self._arrived.clear()
+                await self._arrived.wait()
+            elif await self._gathered(answered - (self._came - came)):
+                answered = 0  # once is enough
+            else:
                 batch = [self._pop() for _ in range(self._policy.count(self._waiting))]
                 wanted = [entry for entry in batch if self._still_wanted(entry)]
                 if wanted:
                     return wanted
-            self._arrived.clear()
-            await self._arrived.wait()
         return []
+
+    async def _gathered(self, returning: int) -> bool:
+        """Whether callers who may come back were waited for; not where that does not pay, or has not of late."""
+        had, wanted, seconds = self.rows, self._policy.wanted(self.rows, returning), self._policy.patience()
+        if wanted <= had or not seconds:
+            return False
+        if self._unwise:
+            self._unwise -= 1
+            return False
+        try:
+            async with asyncio.timeout(seconds):
+                while self.rows < wanted:
+                    self._arrived.clear()
+                    await self._arrived.wait()
+        except TimeoutError:
+            pass
+        paid = 2 * (self.rows - had) >= wanted - had
+        self._in_vain = 0 if paid else min(self._in_vain + 1, _MOST_IN_VAIN)
+        self._unwise = 2**self._in_vain - 1
+        return True
 
     def wake(self) -> None:
         """Let whoever waits for a batch see whether it is over for them."""
@@ -132,6 +162,7 @@ class Batcher:
     def _append(self, entry: Entry) -> None:
         self._waiting.append(entry)
         self.rows += entry.rows
+        self._came += entry.rows
         self._arrived.set()
 
     def _pop(self) -> Entry:

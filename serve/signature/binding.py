@@ -50,10 +50,14 @@ class Bound:
         if self.joint is not None:
             return self.joint
         parts = tuple(_layout(part) for part in self.value.parts)
-        lengths = {part.shape[:1] for part in self.value.parts}
-        joins = self.value.kind in ("array", "arrays", "frame") and len(lengths) == 1 and () not in lengths
         given = repr(sorted(self.params.items())) if self.params else _NO_PARAMS
-        return (self.value.kind, parts, given, None if joins else id(self.value))
+        return (self.value.kind, parts, given, None if self.joins else id(self.value))
+
+    @property
+    def joins(self) -> bool:
+        """Whether others may be joined to it by rows."""
+        lengths = {part.shape[:1] for part in self.value.parts}
+        return self.value.kind in ("array", "arrays", "frame") and len(lengths) == 1 and () not in lengths
 
 
 @functools.lru_cache(maxsize=256)

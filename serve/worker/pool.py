@@ -33,6 +33,7 @@ log = structlog.get_logger()
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 30.0
 _MAX_ATTEMPTS = 2
+_WARM_SECONDS, _WARM_TIMES = 3.0, 3
 
 
 class PoolState(enum.StrEnum):
@@ -46,12 +47,13 @@ class PoolState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PoolLimits:
-    """How many workers, how large a batch and a queue (rows), how long to wait for what (seconds)."""
+    """How many workers, how large a batch (rows, seconds) and a queue (rows), how long a load may take (seconds)."""
 
     workers: int
     max_batch_rows: int
     max_waiting_rows: int
     load_timeout_seconds: float
+    max_batch_seconds: float | None = None
 
 
 class Pool:
@@ -69,7 +71,8 @@ class Pool:
         self.state = PoolState.STARTING
         self.streams = False  # whether the model can answer in chunks
         self._command, self._limits, self._metrics, self._spawn = command, limits, metrics, spawn
-        self._batcher = Batcher(command.name, Policy(limits.max_batch_rows, batchable), limits.max_waiting_rows)
+        self._policy = Policy(limits.max_batch_rows, batchable, limits.max_batch_seconds)
+        self._batcher = Batcher(command.name, self._policy, limits.max_waiting_rows)
         self._processes: list[Process] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._unsettled = Unsettled(command.name)
@@ -109,6 +112,19 @@ class Pool:
             return await reply
         finally:
             self._unsettled.discard(entry)
+
+    async def warm(self, bound: Bound, timeout_seconds: float) -> None:
+        """Ask for `bound`, which is one row, in batches of growing size, until rows get no cheaper.
+
+        It shows the model the sizes that it will see, and the policy what they cost.
+        """
+        costs, began, size = self._policy.costs, time.monotonic(), 1
+        while size <= self._limits.max_batch_rows and time.monotonic() - began < _WARM_SECONDS:
+            for _ in range(_WARM_TIMES):
+                await asyncio.gather(*(self.predict(bound, timeout_seconds) for _ in range(size)))
+            if costs.largest() > 2 * (costs.knee() or 1):
+                break
+            size *= 2
 
     async def stream(self, bound: Bound, timeout_seconds: float) -> Chunks:
         """The answer in chunks, once there is one, each in `timeout_seconds`; who leaves before its end closes it."""
@@ -191,10 +207,11 @@ class Pool:
 
     async def _pull_until_dead(self, process: Process) -> bool:
         """Serve batches with `process` until it is dead; whether it answered any."""
-        answered = False
+        answered, rows = False, 0
         watch = asyncio.create_task(self._wake_at_death(process))
         try:
-            while batch := await self._batcher.take(over=process.died.is_set):
+            while batch := await self._batcher.take(rows, over=process.died.is_set):
+                rows = sum(entry.rows for entry in batch)
                 answered = await self._serve(process, batch) or answered
         finally:
             watch.cancel()
@@ -232,6 +249,7 @@ class Pool:
         async with asyncio.timeout(max(0.0, deadline - time.monotonic())):  # later, nobody waits for it any more
             answers = await process.predict(message)
         self._predict_seconds.observe(answers.seconds)
+        self._policy.costs.observe(sum(entry.rows for entry in batch), answers.seconds)
         for entry, found in zip(batch, answers.answers, strict=True):
             if isinstance(found, wire.Fault):
                 entry.refuse(faults.error(self.name, found))

@@ -322,6 +322,7 @@ def child_environment(place: Path, threads: int) -> dict[str, str]:
     return {
         **kept,
         **dict.fromkeys(pools, str(threads)),
+        "OMP_WAIT_POLICY": "PASSIVE",
         "HOME": str(place),
         "TMPDIR": str(place),
         "MLFLOW_DISABLE_TELEMETRY": "true",

@@ -1,0 +1,72 @@
+"""What batches cost a model by their size, as it was measured, and what follows from that.
+
+Sizes are kept by powers of two: what is known of 8 rows comes from batches of 5 to 8. Each measurement moves the
+estimate a part of the way, so that it follows the model. What was not measured for long is forgotten, and so is
+tried again: one disturbed measurement must not settle it for ever.
+"""
+
+from dataclasses import dataclass
+
+_WEIGHT = 0.2
+_AS_GOOD = 1.04  # within a few hundredths no measurement tells two sizes apart: the smaller answers sooner
+_FORGOTTEN_AFTER = 1000  # batches
+
+
+@dataclass(slots=True)
+class _Size:
+    rows: float
+    seconds: float
+    at: int
+
+    @property
+    def each(self) -> float:
+        return self.seconds / self.rows
+
+
+class Costs:
+    """Seconds by rows, of one model."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[int, _Size] = {}
+        self._observed = 0
+
+    def observe(self, rows: int, seconds: float) -> None:
+        """A batch of `rows` rows took the model that long."""
+        self._observed += 1
+        size = 1 << max(0, rows - 1).bit_length()
+        known = self._sizes.get(size)
+        if known is None:
+            self._sizes[size] = _Size(rows, seconds, self._observed)
+        else:
+            known.rows += _WEIGHT * (rows - known.rows)
+            known.seconds += _WEIGHT * (seconds - known.seconds)
+            known.at = self._observed
+        largest = max(self._sizes)
+        if self._observed - self._sizes[largest].at > _FORGOTTEN_AFTER:
+            del self._sizes[largest]
+
+    def knee(self) -> int | None:
+        """The smallest size whose rows cost about as little as they can; None before anything is known."""
+        if not self._sizes:
+            return None
+        least = min(one.each for one in self._sizes.values())
+        return min(size for size, one in self._sizes.items() if one.each <= least * _AS_GOOD)
+
+    def largest(self) -> int:
+        """The largest size known; 0 before anything is."""
+        return max(self._sizes, default=0)
+
+    def within(self, seconds: float) -> int:
+        """The largest size known to take no longer than `seconds`; at least 1."""
+        return max((size for size, one in self._sizes.items() if one.seconds <= seconds), default=1)
+
+    def fixed(self) -> float:
+        """Seconds that any batch takes, however few its rows: what joining two of them saves."""
+        knee = self.knee()
+        if knee is None or knee == min(self._sizes):
+            return 0.0
+        least, best = self._sizes[min(self._sizes)], self._sizes[knee]
+        if best.rows <= least.rows:
+            return 0.0
+        a_row = (best.seconds - least.seconds) / (best.rows - least.rows)
+        return max(0.0, least.seconds - least.rows * a_row)
