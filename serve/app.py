@@ -109,6 +109,7 @@ def make_rollout(settings: Settings, metrics: Metrics) -> Rollout:
             max_waiting_rows=settings.batch.max_waiting_rows,
             load_timeout_seconds=settings.worker.load_timeout_seconds,
             max_batch_seconds=settings.batch.max_seconds,
+            devices=settings.worker.devices,
         ),
         threads=settings.threads,
         environment=settings.worker.environment,

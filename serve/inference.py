@@ -180,6 +180,7 @@ class Inference:
         counter.inc()
 
     async def _bind(self, request: InferenceRequest, deployed: Deployed) -> Bound:
+        deployed.pool.require_room()
         reading = request.reading
         bound = await self._aside.run(reading.size, reading.bind, deployed.snapshot.signature)
         if bound.rows > self._max_rows:

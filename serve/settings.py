@@ -6,6 +6,7 @@ impossible values are refused at start. Times are in seconds.
 
 import os
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -56,6 +57,8 @@ class WorkerSettings(_Group):
     """Workers for each model."""
     threads: NonNegativeInt = 0
     """Threads a worker may compute with; 0 shares the machine's cores among a model's workers."""
+    devices: tuple[Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")], ...] = ()
+    """Devices that workers take in turn, as in ["cuda:0", "cuda:1"], or ["cpu"]; none: MLflow chooses."""
     environment: EnvironmentPolicy = EnvironmentPolicy.AUTO
     """auto: the server's own environment where it satisfies the recipe exactly, else one of its own; or isolated."""
     load_timeout_seconds: PositiveFloat = 120.0

@@ -103,6 +103,11 @@ class Batcher:
             raise QueueFull(self.name, self._max_waiting_rows)
         self._append(entry)
 
+    def require_room(self) -> None:
+        """`QueueFull` where not one row more may wait."""
+        if self.rows >= self._max_waiting_rows:
+            raise QueueFull(self.name, self._max_waiting_rows)
+
     def put_back(self, entries: Sequence[Entry]) -> None:
         """Return entries whose worker died to the front of the queue, in their order; never refused."""
         for entry in reversed(entries):

@@ -12,7 +12,7 @@ import enum
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -47,13 +47,17 @@ class PoolState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PoolLimits:
-    """How many workers, how large a batch (rows, seconds) and a queue (rows), how long a load may take (seconds)."""
+    """How many workers, how large a batch (rows, seconds) and a queue (rows), how long a load may take (seconds).
+
+    Workers take `devices` in turn; where there are none, MLflow chooses.
+    """
 
     workers: int
     max_batch_rows: int
     max_waiting_rows: int
     load_timeout_seconds: float
     max_batch_seconds: float | None = None
+    devices: tuple[str, ...] = ()
 
 
 class Pool:
@@ -85,7 +89,7 @@ class Pool:
     async def start(self) -> None:
         """Start every worker; READY once all have loaded. On failure nothing is left behind, and it is raised."""
         self._loop = asyncio.get_running_loop()
-        self._processes = [self._spawn(self._command) for _ in range(self._limits.workers)]
+        self._processes = [self._spawn(self._command_of(at)) for at in range(self._limits.workers)]
         try:
             async with asyncio.TaskGroup() as group:
                 for process in self._processes:
@@ -140,6 +144,10 @@ class Pool:
             raise
         entry.chunks.over.add_done_callback(lambda _: self._unsettled.discard(entry))
         return entry.chunks
+
+    def require_room(self) -> None:
+        """`QueueFull` where a request would be refused anyway, before any work is done on it."""
+        self._batcher.require_room()
 
     def _queue(self, entry: Entry) -> None:
         """Let `entry` wait for a worker; its reply may be refused."""
@@ -276,7 +284,7 @@ class Pool:
         """Start a new worker in the place of a dead one, trying until it loads; the pause to use next time."""
         while True:
             await asyncio.sleep(pause)
-            process = self._processes[at] = self._spawn(self._command)
+            process = self._processes[at] = self._spawn(self._command_of(at))
             self.count()
             try:
                 await process.start(self._limits.load_timeout_seconds)
@@ -292,6 +300,10 @@ class Pool:
             self._given_up = False
             self.count()
             return pause
+
+    def _command_of(self, at: int) -> Command:
+        devices = self._limits.devices
+        return replace(self._command, device=devices[at % len(devices)]) if devices else self._command
 
     def _none_ready(self) -> NotReady:
         return NotReady(f"no worker of model '{self.name}' is ready: try again later")

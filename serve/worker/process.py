@@ -52,7 +52,10 @@ class Died(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """How to start a child: its model, its interpreter, its threads, and the state folder for its scratch."""
+    """How to start a child: its model, its interpreter, its threads, the state folder for its scratch, its device.
+
+    `device` is "cpu", "cuda" or "cuda:N"; where it is empty, MLflow chooses.
+    """
 
     name: str
     digest: str
@@ -60,6 +63,7 @@ class Command:
     python: Path
     threads: int
     state: Path
+    device: str = ""
 
 
 class Process:
@@ -181,7 +185,7 @@ class Process:
             str(descriptor),
             pass_fds=(descriptor,),
             cwd=place,
-            env=child_environment(place, self._command.threads),
+            env=child_environment(place, self._command.threads, self._command.device),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -313,14 +317,16 @@ def ending(returncode: int) -> str:
     return f"exited with code {returncode}"
 
 
-def child_environment(place: Path, threads: int) -> dict[str, str]:
-    """All that a model's process sees of the environment: no credentials, a home of its own, its thread count."""
-    kept = {
-        key: os.environ[key] for key in ("PATH", "LANG", "LC_ALL", "TZ", "CUDA_VISIBLE_DEVICES") if key in os.environ
-    }
+_KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "CUDA_VISIBLE_DEVICES", "MLFLOW_DEFAULT_PREDICTION_DEVICE")
+
+
+def child_environment(place: Path, threads: int, device: str = "") -> dict[str, str]:
+    """All a model's process sees of the environment: no credentials, a home of its own, its threads, its device."""
+    kept = {key: os.environ[key] for key in _KEPT if key in os.environ}
     pools = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
     return {
         **kept,
+        **_visible(device, os.environ.get("CUDA_VISIBLE_DEVICES", "")),
         **dict.fromkeys(pools, str(threads)),
         # Threads of OpenMP spin where they wait, on cores that others need: not at all, and a model of many small
         # steps takes twice as long; as long as they do by themselves, and the server waits. So long is enough.
@@ -332,3 +338,15 @@ def child_environment(place: Path, threads: int) -> dict[str, str]:
         "HF_HUB_OFFLINE": "1",
         "_MLFLOW_IS_IN_SERVING_ENVIRONMENT": "true",
     }
+
+
+def _visible(device: str, ours: str) -> dict[str, str]:
+    """The variable that shows a process one device and no other: every library obeys it, and MLflow then takes it."""
+    kind, _, number = device.partition(":")
+    if kind == "cpu":
+        return {"CUDA_VISIBLE_DEVICES": ""}
+    if not number:
+        return {}
+    visible = [one for one in ours.split(",") if one]  # our own may be a choice already
+    at = int(number)
+    return {"CUDA_VISIBLE_DEVICES": visible[at] if at < len(visible) else number}
