@@ -18,7 +18,7 @@ ifeq ($(strip $(UV_FIND_LINKS)$(UV_DEFAULT_INDEX)$(UV_INDEX_URL)$(UV_INDEX)),)
 export UV_TORCH_BACKEND ?= auto
 endif
 
-.PHONY: help setup serve prepare image check fmt lint type test e2e docs lock clean
+.PHONY: help setup serve prepare image check fmt lint type test e2e bench docs lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ test: .venv/.dev .venv-clients/.done
 e2e: .venv/.dev .venv-clients/.done  ## the long forms of the promises
 	pytest -m e2e --numprocesses 2 --dist loadfile
 
+bench: .venv/.dev .venv-bench/.done  ## Pinion beside mlflow, mosec and an empty server; writes docs/benchmarks.md
+	python -m benchmarks $(ARGS)
+
 docs: .venv/.dev  ## regenerate the pages made from code
 	python docs/generate_settings.py > docs/settings.md
 	python -m tests.types.page > docs/types.md
@@ -65,11 +68,17 @@ lock: .venv/.uv  ## resolve requirements/*.txt anew (plain name==version lines, 
 	@printf '%s\n' kserve 'tritonclient[http,grpc]' openapi-python-client | \
 	  $(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
 	  --no-emit-index-url --no-emit-find-links - -o requirements/clients.txt
+	@printf '%s\n' mlflow==3.17.2 torch==2.13.0 scikit-learn | \
+	  $(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
+	  --no-emit-index-url --no-emit-find-links -c requirements/dev.txt - -o requirements/bench-mlflow.txt
+	@printf '%s\n' mlflow==3.17.2 torch==2.13.0 scikit-learn orjson mosec==0.9.8 | \
+	  $(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
+	  --no-emit-index-url --no-emit-find-links -c requirements/dev.txt - -o requirements/bench-mosec.txt
 	@# torch names its CUDA libraries itself, exactly, where they are wanted
-	@sed -i -E '/^(nvidia-|cuda-|triton)/d' requirements/dev.txt
+	@sed -i -E '/^(nvidia-|cuda-|triton)/d' requirements/dev.txt requirements/bench-*.txt
 
 clean:  ## remove what was built here (never models.dvc, remote/ or mlflow.db)
-	rm -rf .venv .venv-clients .pinion .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-clients .venv-bench .bench .pinion .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .venv/.uv: requirements/uv.txt
 	@command -v git >/dev/null || { echo "Pinion needs git on PATH, and found none: install git and run make again." >&2; exit 1; }
@@ -96,4 +105,14 @@ clean:  ## remove what was built here (never models.dvc, remote/ or mlflow.db)
 	@echo "Setting up the clients that the tests use in .venv-clients"
 	@$(UV) venv --quiet --allow-existing --python '>=3.11,<3.14' .venv-clients
 	@$(UV) pip install --quiet --python .venv-clients/bin/python -r requirements/clients.txt
+	@touch $@
+
+# What the benchmark compares with, each in an environment of its own. The load comes from wrk.
+.venv-bench/.done: .venv/.uv requirements/bench-mlflow.txt requirements/bench-mosec.txt
+	@command -v wrk >/dev/null || { echo "The benchmark needs wrk on PATH: install it (on Debian and Ubuntu: apt install wrk)." >&2; exit 1; }
+	@for peer in mlflow mosec; do \
+	  echo "Setting up $$peer in .venv-bench/$$peer"; \
+	  $(UV) venv --quiet --allow-existing --python '>=3.11,<3.12' .venv-bench/$$peer && \
+	  $(UV) pip install --quiet --python .venv-bench/$$peer/bin/python -r requirements/bench-$$peer.txt || exit 1; \
+	done
 	@touch $@

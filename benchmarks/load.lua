@@ -1,7 +1,6 @@
--- Requests from a file of bodies, in turn. `wrk -s load.lua URL -- BODIES CONTENT_TYPE`; BODIES holds, for each,
--- its length as a decimal line and then its bytes. Each thread begins elsewhere in the file.
-local bodies, at = {}, 0
-local threads = 0
+-- Requests from a file, in turn: for each a line "LENGTH PATH" and then LENGTH bytes of body. Each thread begins
+-- elsewhere. `wrk -s load.lua URL -- FILE CONTENT_TYPE [HEADER VALUE]…`
+local requests, at, threads = {}, 0, 0
 
 function setup(thread)
    thread:set("id", threads)
@@ -10,25 +9,24 @@ end
 
 function init(args)
    local file = assert(io.open(args[1], "rb"))
-   wrk.method = "POST"
    wrk.headers["Content-Type"] = args[2]
-   for pair = 3, #args, 2 do wrk.headers[args[pair]] = args[pair + 1] end
+   for name = 3, #args, 2 do wrk.headers[args[name]] = args[name + 1] end
    while true do
-      local length = file:read("*l")
-      if not length then break end
-      bodies[#bodies + 1] = wrk.format(nil, nil, nil, file:read(tonumber(length)))
+      local line = file:read("*l")
+      if not line then break end
+      local length, path = line:match("(%d+) (.+)")
+      requests[#requests + 1] = wrk.format("POST", path, nil, file:read(tonumber(length)))
    end
-   at = id * 37 % #bodies
+   at = id * 37 % #requests
 end
 
 function request()
-   at = at % #bodies + 1
-   return bodies[at]
+   at = at % #requests + 1
+   return requests[at]
 end
 
-function done(summary, latency, requests)
-   io.write(string.format(
-      "RESULT %d %d %.3f %.3f %.3f %d\n", summary.requests, summary.duration, latency:percentile(50),
-      latency:percentile(99), latency.max,
-      summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout))
+function done(summary, latency)
+   local errors = summary.errors
+   io.write(string.format("RESULT %d %d %.3f %.3f %d %d\n", summary.requests, summary.duration, latency:percentile(50),
+      latency:percentile(99), errors.status, errors.connect + errors.read + errors.write + errors.timeout))
 end

@@ -1,24 +1,37 @@
-"""Load on one server with wrk, and whether each answer under that load is the right one."""
+"""Load on one server with wrk, and whether each answer under load is its own request's."""
 
+import asyncio
+import json
 import re
 import subprocess
 import tempfile
+import urllib.parse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-SCRIPT = Path(__file__).with_name("load.lua")
-_RESULT = re.compile(r"RESULT (\d+) (\d+) ([\d.]+) ([\d.]+) ([\d.]+) (\d+)")
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+JSON = "application/json"
+_SCRIPT = Path(__file__).with_name("load.lua")
+_RESULT = re.compile(r"RESULT (\d+) (\d+) ([\d.]+) ([\d.]+) (\d+) (\d+)")
+
+
+class WrongAnswer(Exception):
+    """A server answered a request with what was not its prediction."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One run: requests a second, latencies in milliseconds, requests that failed."""
+    """One run: answers with a 2xx a second, latencies of all in milliseconds, refusals, and requests that failed."""
 
     rps: float
     p50_ms: float
     p99_ms: float
-    errors: int
+    refused: int
+    failed: int
 
 
 def measure(
@@ -26,19 +39,57 @@ def measure(
     bodies: Sequence[bytes],
     connections: int,
     seconds: int,
-    content_type: str = "application/json",
+    content_type: str = JSON,
     headers: Mapping[str, str] | None = None,
+    paths: Sequence[str] = (),
 ) -> Measured:
-    """Keep `connections` busy for `seconds` with `bodies` in turn; one thread of wrk."""
+    """Keep `connections` busy for `seconds` with `bodies` in turn, on one thread; at `paths` in turn, or the URL's."""
+    paths = paths or (urllib.parse.urlsplit(url).path,)
     with tempfile.NamedTemporaryFile() as file:
-        for body in bodies:
-            file.write(f"{len(body)}\n".encode() + body)
+        for at, body in enumerate(bodies):
+            file.write(f"{len(body)} {paths[at % len(paths)]}\n".encode() + body)
         file.flush()
-        options = ("-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", str(SCRIPT), url)
+        options = ("-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "60s", "-s", str(_SCRIPT), url)
         extra = [word for pair in (headers or {}).items() for word in pair]
         done = subprocess.run(["wrk", *options, "--", file.name, content_type, *extra], capture_output=True, text=True)
     found = _RESULT.search(done.stdout)
     if found is None:
         raise RuntimeError(f"wrk failed: {done.stdout} {done.stderr}")
-    requests, microseconds, p50, p99, _, errors = map(float, found.groups())
-    return Measured(requests / microseconds * 1e6, p50 / 1e3, p99 / 1e3, int(errors))
+    requests, microseconds, p50, p99, refused, failed = map(float, found.groups())
+    good = requests - refused
+    return Measured(good / microseconds * 1e6, p50 / 1e3, p99 / 1e3, int(refused), int(failed))
+
+
+def check(url: str, bodies: Sequence[bytes], answers: Array, connections: int, times: int = 4) -> int:
+    """Ask each body `times`, on so many connections at once, each answer compared with its own input's → how many.
+
+    `WrongAnswer` for the first that is another's; numbers may differ as sums of float32 in another order do.
+    """
+    return asyncio.run(_check(url, bodies, answers, connections, times))
+
+
+async def _check(url: str, bodies: Sequence[bytes], answers: Array, connections: int, times: int) -> int:
+    where = urllib.parse.urlsplit(url)
+    turns = iter([at for _ in range(times) for at in range(len(bodies))])
+
+    async def client() -> int:
+        reader, writer = await asyncio.open_connection(where.hostname, where.port)
+        count = 0
+        for at in turns:
+            head = f"POST {where.path} HTTP/1.1\r\nHost: x\r\nContent-Type: {JSON}\r\nContent-Length: {len(bodies[at])}"
+            writer.write(head.encode() + b"\r\n\r\n" + bodies[at])
+            headers = (await reader.readuntil(b"\r\n\r\n")).lower()
+            length = int(re.findall(rb"content-length: (\d+)", headers)[0])
+            found = await reader.readexactly(length)
+            if not headers.startswith(b"http/1.1 200"):
+                raise WrongAnswer(f"{url} refused request {at}: {found[:200]!r}")
+            given = np.asarray(json.loads(found)["predictions"], dtype=np.float64)
+            if not np.allclose(given.ravel(), np.asarray(answers[at], dtype=np.float64).ravel(), rtol=1e-4, atol=1e-5):
+                raise WrongAnswer(f"{url} answered request {at} with what is not its prediction")
+            count += 1
+        writer.close()
+        return count
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(client()) for _ in range(connections)]
+    return sum(task.result() for task in tasks)

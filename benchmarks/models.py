@@ -67,9 +67,9 @@ class Residual(torch.nn.Module):
         return torch.relu(images + self.body(images))
 
 
-def mlp() -> torch.nn.Module:
+def mlp(seed: int) -> torch.nn.Module:
     """64 → 256 → 256 → 10."""
-    torch.manual_seed(7)
+    torch.manual_seed(seed)
     relu, linear = torch.nn.ReLU, torch.nn.Linear
     return torch.nn.Sequential(linear(WIDTH, 256), relu(), linear(256, 256), relu(), linear(256, CLASSES)).eval()
 
@@ -87,10 +87,10 @@ def resnet() -> torch.nn.Module:
     ).eval()
 
 
-def make_mlp(folder: Path) -> Subject:
-    """Model T."""
+def make_mlp(folder: Path, seed: int = 7) -> Subject:
+    """Model T, or another like it."""
     rows = np.random.default_rng(7).standard_normal((_DISTINCT, WIDTH)).astype(np.float32).round(4)
-    return _torch("t", mlp(), rows, folder)
+    return _torch("t", mlp(seed), rows, folder)
 
 
 def make_resnet(folder: Path) -> Subject:
