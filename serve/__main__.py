@@ -1,6 +1,7 @@
 """The command `serve`: read the settings, then serve, prepare, or show the history. One process."""
 
 import asyncio
+import functools
 import gc
 import os
 import signal
@@ -23,8 +24,7 @@ from serve import log as logging
 from serve.artifact import history, watch
 from serve.artifact.pin import FILENAME, Pin, read
 from serve.errors import PinUnreadable, RolloutFailed
-from serve.front.ahead import Ahead
-from serve.front.corked import Corked
+from serve.front.door import Door, Outbox, Ways
 from serve.settings import Settings
 
 log = structlog.get_logger()
@@ -165,9 +165,10 @@ def _url(listener: socket.socket) -> str:
 
 def _run(settings: Settings, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT; then drain and return."""
+    app = composition.build(settings)
     config = uvicorn.Config(
-        Ahead(composition.build(settings)),
-        http=Corked,
+        app,
+        http=functools.partial(Door, Ways(app), Outbox()),  # type: ignore[arg-type]  # what makes a protocol, if not its class
         loop="uvloop",
         lifespan="on",
         access_log=False,

@@ -7,13 +7,14 @@ out, or one of `errors`. Nothing unchecked enters a queue.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol, TypeVar
 
 from prometheus_client import Counter
 
 from serve.aside import Aside
+from serve.batch.batcher import Entry
 from serve.batch.chunks import Chunks
 from serve.child.wire import Value
 from serve.errors import (
@@ -89,6 +90,14 @@ class InferenceStream:
         return InferenceResponse(self.model, chunk, self.bound, self.signature, self.lineage)
 
 
+class Asked(NamedTuple):
+    """A request in the hands of the workers; `entry.reply` is what is waited for."""
+
+    deployed: Deployed
+    bound: Bound
+    entry: Entry
+
+
 class Inference:
     """Answers requests from whatever `rollout` holds live at the moment they come."""
 
@@ -105,43 +114,73 @@ class Inference:
         self._default_model, self._max_rows, self._timeout = default_model, max_rows, timeout_seconds
         self._counters: dict[tuple[str, str, str], Counter] = {}  # finding them by their labels takes longer
 
-    async def infer(self, request: InferenceRequest) -> InferenceResponse:
-        """The live model's answer, or a `ServeError`."""
+    def ask(self, request: InferenceRequest) -> "Asked | None":
+        """Let the live model's workers have the request, or raise a `ServeError`; None where it must be read aside.
+
+        Once there is a reply, or nobody waits for it any more, `answered` must be called.
+        """
+        if self._aside.takes(request.reading.size):
+            return None
         deployed = self._found(request)
-        outcome = "cancelled"
         try:
-            async with self._in_time(deployed, request):
+            deployed.pool.require_room()
+            bound = self._checked(request, deployed, request.reading.bind(deployed.snapshot.signature))
+            return Asked(deployed, bound, deployed.pool.ask(bound, self._timeout))
+        except BaseException as error:
+            self._count_failed(deployed, error)
+            raise
+
+    def answered(self, asked: "Asked") -> InferenceResponse:
+        """The live model's answer, or the `ServeError` in its place, or `CancelledError`."""
+        deployed = asked.deployed
+        deployed.pool.forget(asked.entry)
+        try:
+            value = asked.entry.reply.result()
+        except BaseException as error:
+            self._count_failed(deployed, error)
+            raise
+        self._count(deployed, "ok")
+        return _response(deployed, asked.bound, value)
+
+    async def infer(self, request: InferenceRequest) -> InferenceResponse:
+        """The live model's answer, or a `ServeError`, however long it takes to read the request."""
+        asked = self.ask(request)
+        if asked is not None:
+            try:
+                await asked.entry.reply
+            finally:
+                response = self.answered(asked)
+            return response
+        deployed = self._found(request)
+        with self._counted(deployed):
+            async with _within(deployed.snapshot.name, request.received, self._timeout):
                 bound = await self._bind(request, deployed)
                 value = await deployed.pool.predict(bound, self._timeout)
-            outcome = "ok"
-        except ServeError as error:
-            outcome = error.code
-            raise
-        finally:
-            self._count(deployed, outcome)
-        return InferenceResponse(deployed.snapshot.name, value, bound, deployed.snapshot.signature, deployed.lineage)
+        self._count(deployed, "ok")
+        return _response(deployed, bound, value)
 
     async def stream(self, request: InferenceRequest) -> InferenceStream:
         """The live model's answer in chunks, as soon as there is one, or a `ServeError`; counted once, at its end."""
         deployed = self._found(request)
         name = deployed.snapshot.name
-        try:
+        with self._counted(deployed):
             if not deployed.pool.streams:
                 raise NotAcceptable(f"model '{name}' has no predict_stream, so it can't stream: ask for another form")
-            async with self._in_time(deployed, request):
+            async with _within(name, request.received, self._timeout):
                 bound = _single(await self._bind(request, deployed))
                 chunks = await deployed.pool.stream(bound, self._timeout)
-        except BaseException as error:
-            self._count(deployed, error.code if isinstance(error, ServeError) else "cancelled")
-            raise
         chunks.over.add_done_callback(lambda over: self._count(deployed, over.result()))
         return InferenceStream(name, chunks, bound, deployed.snapshot.signature, deployed.lineage)
+
+    def is_large(self, response: InferenceResponse) -> bool:
+        """Whether it is to be written aside."""
+        return self._aside.takes(_size(response))
 
     async def written(
         self, request: InferenceRequest, response: InferenceResponse, write: Callable[[InferenceResponse], Written]
     ) -> Written:
         """`write(response)`; made aside where the answer is large, `write` must be picklable."""
-        size = sum(memoryview(part.data).nbytes for part in response.value.parts)
+        size = _size(response)
         if not self._aside.takes(size):
             return write(response)
         told = response._replace(bound=replace(response.bound, value=_NOTHING))  # large too, and not asked for
@@ -179,23 +218,38 @@ class Inference:
             counter = self._counters[labels] = self._metrics.requests.labels(*labels)
         counter.inc()
 
+    @contextlib.contextmanager
+    def _counted(self, deployed: Deployed) -> Iterator[None]:
+        """Count a request that fails in the block."""
+        try:
+            yield
+        except BaseException as error:
+            self._count_failed(deployed, error)
+            raise
+
+    def _count_failed(self, deployed: Deployed, error: BaseException) -> None:
+        self._count(deployed, error.code if isinstance(error, ServeError) else "cancelled")
+
     async def _bind(self, request: InferenceRequest, deployed: Deployed) -> Bound:
         deployed.pool.require_room()
         reading = request.reading
-        bound = await self._aside.run(reading.size, reading.bind, deployed.snapshot.signature)
+        return self._checked(
+            request, deployed, await self._aside.run(reading.size, reading.bind, deployed.snapshot.signature)
+        )
+
+    def _checked(self, request: InferenceRequest, deployed: Deployed, bound: Bound) -> Bound:
         if bound.rows > self._max_rows:
             raise PayloadTooLarge(f"the request has {bound.rows} rows; at most {self._max_rows} are taken at once")
         self._metrics.stages.series(deployed.snapshot.name, "parse").observe(time.perf_counter() - request.received)
         return bound
 
-    def _in_time(self, deployed: Deployed, request: InferenceRequest) -> contextlib.AbstractAsyncContextManager[object]:
-        """`DeadlineExceeded` in the block as soon as the request has taken as long as it may.
 
-        Where it is read here and now, the pool's own deadline is all it needs.
-        """
-        if not self._aside.takes(request.reading.size):
-            return contextlib.nullcontext()
-        return _within(deployed.snapshot.name, request.received, self._timeout)
+def _response(deployed: Deployed, bound: Bound, value: Value) -> InferenceResponse:
+    return InferenceResponse(deployed.snapshot.name, value, bound, deployed.snapshot.signature, deployed.lineage)
+
+
+def _size(response: InferenceResponse) -> int:
+    return sum([len(part.data) for part in response.value.parts])
 
 
 @contextlib.asynccontextmanager

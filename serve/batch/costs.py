@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 _SLOWER, _FASTER = 0.05, 0.5  # what disturbs a measurement makes it longer, never shorter
 _AS_GOOD = 1.04  # within a few hundredths no measurement tells two sizes apart: the smaller answers sooner
+_ENOUGH_TIMES = 5
 _FORGOTTEN_AFTER = 200  # batches
 
 
@@ -17,6 +18,7 @@ class _Size:
     rows: float
     seconds: float
     at: int
+    times: int = 1
 
     @property
     def each(self) -> float:
@@ -26,6 +28,7 @@ class _Size:
         weight = _FASTER if seconds / rows < self.each else _SLOWER
         self.rows += weight * (rows - self.rows)
         self.seconds += weight * (seconds - self.seconds)
+        self.times += 1
 
 
 class Costs:
@@ -46,7 +49,7 @@ class Costs:
             known.move(rows, seconds)
             known.at = self._observed
         largest = max(self._sizes)
-        if self._observed - self._sizes[largest].at > _FORGOTTEN_AFTER:
+        if largest > size and self._observed - self._sizes[largest].at > _FORGOTTEN_AFTER:
             del self._sizes[largest]
 
     def knee(self) -> int | None:
@@ -56,9 +59,13 @@ class Costs:
         least = min(one.each for one in self._sizes.values())
         return min(size for size, one in self._sizes.items() if one.each <= least * _AS_GOOD)
 
-    def largest(self) -> int:
-        """The largest size known; 0 before anything is."""
-        return max(self._sizes, default=0)
+    def untried(self) -> int | None:
+        """The size beyond the knee, where it was not measured often enough to tell whether it is better."""
+        knee = self.knee()
+        if knee is None:
+            return None
+        beyond = self._sizes.get(2 * knee)
+        return 2 * knee if beyond is None or beyond.times < _ENOUGH_TIMES else None
 
     def within(self, seconds: float) -> int:
         """The largest size known to take no longer than `seconds`; at least 1."""

@@ -1,4 +1,4 @@
-"""How many waiting entries make the next batch, and whether to wait for more. No I/O, no clock: numbers in, numbers out.
+"""How many waiting entries make the next batch, and whether to wait for more. No I/O, no clock: numbers to numbers.
 
 A worker that is free takes what waits at that moment, so batches grow exactly while the model is busy, and a lone
 caller never waits. Two things are measured, not guessed: the size from which on rows get no cheaper (no batch is
@@ -59,7 +59,7 @@ class Policy:
         knee = self.costs.knee()
         if knee is None:
             return self.max_rows
-        most = 2 * knee if knee == self.costs.largest() else knee
+        most = self.costs.untried() or knee
         if self.max_seconds is not None:
             most = min(most, self.costs.within(self.max_seconds))
         return min(most, self.max_rows)

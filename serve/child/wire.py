@@ -43,8 +43,9 @@ class WireError(Exception):
 class Part(NamedTuple):
     """One named piece of a value: a tensor, a column, or a block of columns.
 
-    A block is several columns of one dtype, with their names in `columns`: its shape is (rows, columns). `dtype` is a numpy dtype string with byte order ("<f4"), or `JSON`, or `BASE64`. `shape` is row-major; for
-    JSON parts it may be () for a single value. `data` is one-dimensional and counted in bytes.
+    A block is several columns of one dtype, with their names in `columns`: its shape is (rows, columns). `dtype` is a
+    numpy dtype string with byte order ("<f4"), or `JSON`, or `BASE64`. `shape` is row-major; for JSON parts it may be
+    () for a single value. `data` is one-dimensional and counted in bytes.
     """
 
     name: Optional[str]

@@ -1,27 +1,31 @@
-"""Predictions over HTTP, in any dialect, as a plain ASGI endpoint: read, infer, answer.
+"""Predictions over HTTP, in any dialect: read, infer, answer. Kept clear of FastAPI's machinery.
 
-Kept clear of FastAPI's machinery, which would cost more than the request itself. A caller that leaves cancels
-its request. One instance serves every request of its dialect; it holds no state of theirs.
+A whole call takes the short way, `begin`: what is small is done in callbacks, without a task of its own. Through ASGI
+come streams, and what the door does not know by sight. A caller that leaves cancels its request. One instance serves
+every request of its dialect; it holds no state of theirs.
 """
 
 import asyncio
 import functools
 import time
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 import structlog
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from serve.child.wire import Value
 from serve.errors import InternalError, MethodNotAllowed, ServeError
 from serve.front import formats, streaming
 from serve.front.bodies import Bodies, Body, ClientGone
-from serve.front.departure import Departures
 from serve.front.dialect import Answer, Call, Dialect
 from serve.front.streaming import StreamAnswer
-from serve.inference import Inference, InferenceRequest
+from serve.inference import Asked, Inference, InferenceRequest, InferenceResponse
 from serve.metrics import Metrics
 
 log = structlog.get_logger()
+
+Result = TypeVar("Result")
 
 _SMALL_BYTES = 4096
 
@@ -31,12 +35,68 @@ class Endpoint:
 
     def __init__(self, inference: Inference, metrics: Metrics, dialect: Dialect, bodies: Bodies) -> None:
         self._inference, self._metrics, self._dialect, self._bodies = inference, metrics, dialect, bodies
-        self._departures = Departures()
+
+    def expect(self) -> Body:
+        """The body of a request that begins; to be released when it is answered."""
+        return self._bodies.expect()
+
+    def refuse(self, error: ServeError) -> Answer:
+        """The answer to a request that no model was asked for; it is counted."""
+        self._inference.refused(error)
+        return self._dialect.refuse(error)
+
+    def begin(self, call: Call, tell: Callable[[Answer], None]) -> "asyncio.Future[Any] | None":
+        """`tell` the answer to a call that wants it in one piece, once → what to cancel where its caller leaves."""
+        try:
+            request = self._dialect.decode(call)
+        except ServeError as error:
+            tell(self.refuse(error))
+            return None
+        try:
+            asked = self._inference.ask(request)
+        except Exception as error:
+            tell(self._refusal(error))
+            return None
+        call = _unheld(call)
+        if asked is None:
+            return self._told_later(self._ask(call, request), tell)
+        asked.entry.reply.add_done_callback(lambda _: self._settle(call, request, asked, tell))
+        return asked.entry.reply
+
+    def _settle(self, call: Call, request: InferenceRequest, asked: Asked, tell: Callable[[Answer], None]) -> None:
+        """The model has answered, or failed to, or nobody waits any more."""
+        try:
+            response = self._inference.answered(asked)
+            if self._inference.is_large(response):
+                self._told_later(self._written(call, request, response), tell)
+            else:
+                began = time.perf_counter()
+                answer = self._dialect.encode(call, response)
+                self._metrics.stages.series(response.model, "encode").observe(time.perf_counter() - began)
+                tell(answer)
+        except asyncio.CancelledError:
+            return
+        except Exception as error:
+            tell(self._refusal(error))
+
+    def _told_later(self, work: Coroutine[Any, Any, Answer], tell: Callable[[Answer], None]) -> "asyncio.Task[Answer]":
+        """`work` in a task of its own, for what takes longer."""
+        task = asyncio.get_running_loop().create_task(self._refusing(work))
+        task.add_done_callback(lambda _: None if task.cancelled() else tell(task.result()))
+        return task
+
+    async def _refusing(self, work: Coroutine[Any, Any, Result]) -> Result | Answer:
+        try:
+            return await work
+        except ClientGone:
+            raise
+        except Exception as error:
+            return self._refusal(error)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = self._bodies.expect()
         try:
-            answer = await self._answer_or_refuse(scope, receive, body)
+            answer = await self._answer(scope, receive, body)
             if isinstance(answer, StreamAnswer):
                 await answer.send(send, receive)
             else:
@@ -46,42 +106,23 @@ class Endpoint:
         finally:
             body.release()
 
-    async def _answer_or_refuse(self, scope: Scope, receive: Receive, body: Body) -> Answer | StreamAnswer:
-        try:
-            if scope["method"] != "POST":
-                raise MethodNotAllowed(f"{scope['path']} takes POST, not {scope['method']}")
-            return await self._answer(scope, receive, body)
-        except ServeError as error:
-            return self._dialect.refuse(error)
-        except ClientGone:
-            raise
-        except Exception:  # a fault of ours: the log has it, the caller gets a sentence
-            log.exception("request failed unexpectedly")
-            return self._dialect.refuse(InternalError("the server failed on this request; its log has the details"))
-
     async def _answer(self, scope: Scope, receive: Receive, body: Body) -> Answer | StreamAnswer:
+        if scope["method"] != "POST":
+            return self._dialect.refuse(MethodNotAllowed(f"{scope['path']} takes POST, not {scope['method']}"))
         try:
             call = await _call(scope, receive, body)
             request = self._dialect.decode(call)
         except ServeError as error:
-            self._inference.refused(error)
-            raise
-        if len(call.body) > _SMALL_BYTES:
-            call = call._replace(body=b"")  # held for as long as it is read, and no longer
+            return self.refuse(error)
+        call = _unheld(call)
         chunks = streaming.asked(call.headers.get("accept", ""))
-        departure = self._departures.watch(receive)
-        try:
-            return await (self._ask(call, request) if chunks is None else self._stream(call, request, chunks))
-        except asyncio.CancelledError:
-            if not departure.gone:
-                raise
-            _no_longer_cancelled()
-            raise ClientGone from None
-        finally:
-            departure.end()
+        work = self._ask(call, request) if chunks is None else self._stream(call, request, chunks)
+        return await self._refusing(_while_there(receive, work))
 
     async def _ask(self, call: Call, request: InferenceRequest) -> Answer:
-        response = await self._inference.infer(request)
+        return await self._written(call, request, await self._inference.infer(request))
+
+    async def _written(self, call: Call, request: InferenceRequest, response: InferenceResponse) -> Answer:
         began = time.perf_counter()
         answer = await self._inference.written(request, response, functools.partial(self._dialect.encode, call))
         self._metrics.stages.series(response.model, "encode").observe(time.perf_counter() - began)
@@ -98,6 +139,12 @@ class Endpoint:
 
         return StreamAnswer(content_type, stream, write, lambda error: self._dialect.refuse(error).body)
 
+    def _refusal(self, error: Exception) -> Answer:
+        if not isinstance(error, ServeError):  # a fault of ours: the log has it, the caller gets a sentence
+            log.error("request failed unexpectedly", exc_info=error)
+            error = InternalError("the server failed on this request; its log has the details")
+        return self._dialect.refuse(error)
+
 
 async def _call(scope: Scope, receive: Receive, body: Body) -> Call:
     headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
@@ -105,10 +152,24 @@ async def _call(scope: Scope, receive: Receive, body: Body) -> Call:
     return Call(scope["path"], headers, scope.get("path_params", {}), whole, time.perf_counter())
 
 
-def _no_longer_cancelled() -> None:
-    task = asyncio.current_task()
-    assert task is not None
-    task.uncancel()
+def _unheld(call: Call) -> Call:
+    """The same once its body was taken over: held for as long as it is read, and no longer."""
+    return call._replace(body=b"") if len(call.body) > _SMALL_BYTES else call
+
+
+async def _while_there(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result:
+    """What `work` gives; where the caller leaves before, it is cancelled, and `ClientGone`."""
+    working = asyncio.ensure_future(work)
+    tasks = (working, asyncio.ensure_future(receive()))
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientGone
+        return working.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def respond(send: Send, answer: Answer) -> None:
@@ -116,13 +177,7 @@ async def respond(send: Send, answer: Answer) -> None:
     headers = [
         (b"content-type", answer.content_type.encode("latin-1")),
         (b"content-length", b"%d" % len(answer.body)),
-        *_encoded(tuple(answer.headers)),
+        *((key.encode("latin-1"), value.encode("latin-1")) for key, value in answer.headers),
     ]
-    start: Message = {"type": "http.response.start", "status": answer.status, "headers": headers}
-    await send(start)
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
-
-
-@functools.lru_cache(maxsize=256)  # a release's answers all have the same
-def _encoded(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[bytes, bytes], ...]:
-    return tuple((key.encode("latin-1"), value.encode("latin-1")) for key, value in headers)

@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 30.0
 _MAX_ATTEMPTS = 2
-_WARM_SECONDS, _WARM_TIMES = 3.0, 3
+_WARM_SECONDS, _WARM_TIMES = 3.0, 5
 
 
 class PoolState(enum.StrEnum):
@@ -106,16 +106,29 @@ class Pool:
         self.state = PoolState.READY
         self.count()
 
-    async def predict(self, bound: Bound, timeout_seconds: float) -> wire.Value:
-        """The model's answer to one request, or one of `errors.Unavailable`, `ModelFailed`, `InvalidInputs`."""
+    def ask(self, bound: Bound, timeout_seconds: float) -> Entry:
+        """Let one request wait for a worker; who asks awaits its `reply`, and then must `forget` it.
+
+        The reply is the model's answer, or one of `errors.Unavailable`, `ModelFailed`, `InvalidInputs`.
+        """
         now = time.monotonic()
         reply: asyncio.Future[wire.Value] = self._loop.create_future()
         entry = Entry(bound.value, bound.params, bound.group, now + timeout_seconds, now, reply)
         self._queue(entry)
+        return entry
+
+    def forget(self, entry: Entry) -> None:
+        """Its asker has the reply, or wants none any more."""
+        self._unsettled.discard(entry)
+
+    async def predict(self, bound: Bound, timeout_seconds: float) -> wire.Value:
+        """`ask`, and the reply."""
+        entry = self.ask(bound, timeout_seconds)
         try:
-            return await reply
+            answer: wire.Value = await entry.reply
+            return answer
         finally:
-            self._unsettled.discard(entry)
+            self.forget(entry)
 
     async def warm(self, bound: Bound, timeout_seconds: float) -> None:
         """Ask for `bound`, which is one row, in batches of growing size, until rows get no cheaper.
@@ -126,7 +139,7 @@ class Pool:
         while size <= self._limits.max_batch_rows and time.monotonic() - began < _WARM_SECONDS:
             for _ in range(_WARM_TIMES):
                 await asyncio.gather(*(self.predict(bound, timeout_seconds) for _ in range(size)))
-            if costs.largest() > 2 * (costs.knee() or 1):
+            if size > 2 * (costs.knee() or size):
                 break
             size *= 2
 

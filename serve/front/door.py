@@ -1,0 +1,194 @@
+"""The HTTP door: uvicorn's, with a shorter way in for predictions.
+
+Through ASGI a small prediction would spend more of its time on the way than on itself: a scope, a task, a channel to
+read from, two messages to write. Here a whole request is handed to its `Endpoint` as its last byte comes in, and the
+answer leaves in one write. Whatever else comes (other routes and methods, streams, HTTP/1.0, requests that do not wait
+for their answers) is uvicorn's and the application's, which holds the same endpoints.
+
+Owned by the event loop; one `Door` a connection.
+"""
+
+import asyncio
+import functools
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from fastapi import FastAPI
+from starlette.routing import Match, Route
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from serve.errors import ServeError
+from serve.front import streaming
+from serve.front.dialect import Answer, Call, Headers
+from serve.front.endpoint import Endpoint
+
+Pairs = tuple[tuple[bytes, bytes], ...]
+
+
+class Way(NamedTuple):
+    """Where a path leads, and what the path says."""
+
+    endpoint: Endpoint
+    path: str
+    arguments: Mapping[str, str]
+
+
+class Ways:
+    """The paths of `app` that lead to an `Endpoint`."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._routes = [one for one in app.routes if isinstance(one, Route) and isinstance(one.endpoint, Endpoint)]
+        self.find = functools.lru_cache(maxsize=1024)(self._find)
+
+    def _find(self, target: bytes) -> Way | None:
+        """The way of a request's target; None where it leads elsewhere, or is not written as plainly as it could be."""
+        if not target.isascii() or b"%" in target or b"?" in target:
+            return None
+        scope: dict[str, Any] = {"type": "http", "method": "POST", "path": target.decode(), "root_path": ""}
+        for route in self._routes:
+            match, child = route.matches(scope)
+            if match is not Match.NONE:
+                endpoint: Any = route.endpoint
+                return Way(endpoint, scope["path"], child["path_params"])
+        return None
+
+
+class Door(HttpToolsProtocol):
+    """For `uvicorn.Config(http=functools.partial(Door, ways, outbox))`."""
+
+    def __init__(self, ways: Ways, outbox: "Outbox", **uvicorn: Any) -> None:
+        super().__init__(**uvicorn)
+        self._ways, self._outbox = ways, outbox
+
+    def on_headers_complete(self) -> None:
+        exchange = self._short() if self.cycle is None or self.cycle.response_complete else None
+        if exchange is None:
+            super().on_headers_complete()
+        else:
+            self.cycle = exchange  # type: ignore[assignment]  # it has what uvicorn asks a cycle for
+
+    def on_body(self, body: bytes) -> None:
+        if isinstance(self.cycle, Exchange):
+            self.cycle.feed(body)
+        else:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if isinstance(self.cycle, Exchange):
+            self.cycle.end()
+        else:
+            super().on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if isinstance(self.cycle, Exchange):
+            self.cycle.leave()
+            self.cycle = None  # type: ignore[assignment]  # as it is at first
+        super().connection_lost(exc)
+
+    def reply(self, answer: Answer, keep_alive: bool) -> None:
+        """Write an answer whole, and make ready for the next request."""
+        defaults = tuple(self.server_state.default_headers)
+        head = _head(answer.status, answer.content_type, tuple(answer.headers), defaults, keep_alive)
+        self._outbox.put(self, b"%b%d\r\n\r\n%b" % (head, len(answer.body), answer.body), keep_alive)
+
+    def write(self, data: bytes, keep_alive: bool) -> None:
+        """Send an answer, and make ready for the next request."""
+        if not self.transport.is_closing():
+            self.transport.write(data)
+        if not keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+    def _short(self) -> "Exchange | None":
+        """The exchange that the request just begun is to be; None where it is not for the short way."""
+        way = self._ways.find(self.url)
+        parser = self.parser
+        if way is None or parser.get_method() != b"POST" or self.expect_100_continue or parser.should_upgrade():
+            return None
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers}
+        if parser.get_http_version() != "1.1" or streaming.asked(headers.get("accept", "")) is not None:
+            return None
+        return Exchange(self, way, headers, parser.should_keep_alive())
+
+
+class Outbox:
+    """Answers of all connections, written back to back at the end of the event loop's turn.
+
+    A caller that sleeps is woken by each that is written alone; among those of a batch, once is enough.
+    """
+
+    def __init__(self) -> None:
+        self._held: list[tuple[Door, bytes, bool]] = []
+
+    def put(self, door: Door, data: bytes, keep_alive: bool) -> None:
+        if not self._held:
+            door.loop.call_soon(self._release)
+        self._held.append((door, data, keep_alive))
+
+    def _release(self) -> None:
+        held, self._held = self._held, []
+        for door, data, keep_alive in held:
+            door.write(data, keep_alive)
+
+
+class Exchange:
+    """One prediction on a connection: its body as it comes, then its answer, or its caller leaves before.
+
+    In the place of uvicorn's cycle, which has `response_complete` and `keep_alive` too.
+    """
+
+    __slots__ = ("_body", "_door", "_headers", "_parts", "_way", "_work", "keep_alive", "response_complete")
+
+    def __init__(self, door: Door, way: Way, headers: Mapping[str, str], keep_alive: bool) -> None:
+        self.keep_alive, self.response_complete = keep_alive, False
+        self._door, self._way, self._headers = door, way, headers
+        self._parts: list[bytes] = []
+        self._body = way.endpoint.expect()
+        self._work: asyncio.Future[Any] | None = None
+
+    def feed(self, data: bytes) -> None:
+        """More of the body; over a bound, the request is refused, and the rest of it is read for nothing."""
+        if self.response_complete:
+            return
+        self._parts.append(data)
+        try:
+            self._body.count(len(data))
+        except ServeError as error:
+            self._parts.clear()
+            self._answer(self._way.endpoint.refuse(error))
+
+    def end(self) -> None:
+        """The body is whole."""
+        if self.response_complete:
+            return
+        parts, self._parts = self._parts, []
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        call = Call(self._way.path, self._headers, self._way.arguments, body, time.perf_counter())
+        self._work = self._way.endpoint.begin(call, self._answer)
+
+    def leave(self) -> None:
+        """The caller is gone: nobody is to be answered, and no work to be done for it."""
+        if not self.response_complete:
+            self._over()
+            if self._work is not None:
+                self._work.cancel()
+
+    def _answer(self, answer: Answer) -> None:
+        if not self.response_complete:
+            self._over()
+            self._door.reply(answer, self.keep_alive)
+
+    def _over(self) -> None:
+        self.response_complete = True
+        self._body.release()
+
+
+@functools.lru_cache(maxsize=256)  # the answers of a release all have the same, but for the second they are sent in
+def _head(status: int, content_type: str, headers: Headers, defaults: Pairs, keep_alive: bool) -> bytes:
+    """The status line and headers of an answer, up to the value of its content-length, which comes last."""
+    lines = [*headers, ("content-type", content_type), *(() if keep_alive else (("connection", "close"),))]
+    pairs = [*defaults, *((name.encode("latin-1"), value.encode("latin-1")) for name, value in lines)]
+    if any(byte in value for _, value in pairs for byte in b"\r\n\0"):
+        raise ValueError("a header's value holds a line break")
+    return STATUS_LINE[status] + b"".join(b"%b: %b\r\n" % pair for pair in pairs) + b"content-length: "
