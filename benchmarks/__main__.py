@@ -63,7 +63,7 @@ def _measured(part: str, stage: Stage, rounds: int, seconds: int, *, quick: bool
     if part == "footprint":
         return runs.footprint(stage, stage.t, rounds)
     if part == "switch":
-        return runs.switch(stage, 4 if quick else 15)
+        return runs.switch(stage, 1 if quick else 3)
     return runs.models(stage, (1, 2) if quick else (1, 2, 5, 10, 20), seconds)
 
 

@@ -1,6 +1,13 @@
 -- Requests from a file, in turn: for each a line "LENGTH PATH" and then LENGTH bytes of body. Each thread begins
--- elsewhere. `wrk -s load.lua URL -- FILE CONTENT_TYPE [HEADER VALUE]…`
+-- elsewhere. `wrk -s load.lua URL -- FILE CONTENT_TYPE [HEADER VALUE]…`; with PAUSE_MS in the environment each connection
+-- waits so long before it asks.
 local requests, at, threads = {}, 0, 0
+local pause = tonumber(os.getenv("PAUSE_MS") or "0")
+
+if pause > 0 then
+   -- from half to one and a half of it, so that the connections do not march in step
+   function delay() return pause * (0.5 + math.random()) end
+end
 
 function setup(thread)
    thread:set("id", threads)

@@ -2,11 +2,12 @@
 
 import asyncio
 import json
+import os
 import re
 import subprocess
 import tempfile
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,12 @@ def measure(
     content_type: str = JSON,
     headers: Mapping[str, str] | None = None,
     paths: Sequence[str] = (),
+    pause_ms: float = 0.0,
 ) -> Measured:
-    """Keep `connections` busy for `seconds` with `bodies` in turn, on one thread; at `paths` in turn, or the URL's."""
+    """Keep `connections` busy for `seconds` with `bodies` in turn, on one thread; at `paths` in turn, or the URL's.
+
+    Each waits `pause_ms`, more or less, before it asks.
+    """
     paths = paths or (urllib.parse.urlsplit(url).path,)
     with tempfile.NamedTemporaryFile() as file:
         for at, body in enumerate(bodies):
@@ -51,7 +56,9 @@ def measure(
         file.flush()
         options = ("-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "60s", "-s", str(_SCRIPT), url)
         extra = [word for pair in (headers or {}).items() for word in pair]
-        done = subprocess.run(["wrk", *options, "--", file.name, content_type, *extra], capture_output=True, text=True)
+        command = ["wrk", *options, "--", file.name, content_type, *extra]
+        environment = {**os.environ, "PAUSE_MS": str(pause_ms)}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
     found = _RESULT.search(done.stdout)
     if found is None:
         raise RuntimeError(f"wrk failed: {done.stdout} {done.stderr}")
@@ -60,32 +67,58 @@ def measure(
     return Measured(good / microseconds * 1e6, p50 / 1e3, p99 / 1e3, int(refused), int(failed))
 
 
-def check(url: str, bodies: Sequence[bytes], answers: Array, connections: int, times: int = 4) -> int:
+def predictions(body: bytes, _: str = "") -> Array:
+    """The numbers of an answer in MLflow's JSON."""
+    return np.asarray(json.loads(body)["predictions"], dtype=np.float64)
+
+
+def require_right(found: Array, expected: Array, told: str) -> None:
+    """`WrongAnswer` where they are not the same, but for sums of float32 in another order."""
+    if found.size != expected.size or not np.allclose(found.ravel(), expected.ravel(), rtol=1e-4, atol=1e-5):
+        raise WrongAnswer(f"{told} was answered with what is not its prediction")
+
+
+def check(
+    url: str,
+    bodies: Sequence[bytes],
+    answers: Array,
+    connections: int,
+    times: int = 4,
+    content_type: str = JSON,
+    decode: Callable[[bytes], Array] = predictions,
+) -> int:
     """Ask each body `times`, on so many connections at once, each answer compared with its own input's → how many.
 
-    `WrongAnswer` for the first that is another's; numbers may differ as sums of float32 in another order do.
+    `WrongAnswer` for the first that is another's. The answer is asked for in the format of the request.
     """
-    return asyncio.run(_check(url, bodies, answers, connections, times))
+    return asyncio.run(_check(url, bodies, answers, connections, times, content_type, decode))
 
 
-async def _check(url: str, bodies: Sequence[bytes], answers: Array, connections: int, times: int) -> int:
+async def _check(
+    url: str,
+    bodies: Sequence[bytes],
+    answers: Array,
+    connections: int,
+    times: int,
+    content_type: str,
+    decode: Callable[[bytes], Array],
+) -> int:
     where = urllib.parse.urlsplit(url)
     turns = iter([at for _ in range(times) for at in range(len(bodies))])
+    lines = f"Host: x\r\nContent-Type: {content_type}\r\nAccept: {content_type}"
 
     async def client() -> int:
         reader, writer = await asyncio.open_connection(where.hostname, where.port)
         count = 0
         for at in turns:
-            head = f"POST {where.path} HTTP/1.1\r\nHost: x\r\nContent-Type: {JSON}\r\nContent-Length: {len(bodies[at])}"
+            head = f"POST {where.path} HTTP/1.1\r\n{lines}\r\nContent-Length: {len(bodies[at])}"
             writer.write(head.encode() + b"\r\n\r\n" + bodies[at])
             headers = (await reader.readuntil(b"\r\n\r\n")).lower()
             length = int(re.findall(rb"content-length: (\d+)", headers)[0])
             found = await reader.readexactly(length)
             if not headers.startswith(b"http/1.1 200"):
                 raise WrongAnswer(f"{url} refused request {at}: {found[:200]!r}")
-            given = np.asarray(json.loads(found)["predictions"], dtype=np.float64)
-            if not np.allclose(given.ravel(), np.asarray(answers[at], dtype=np.float64).ravel(), rtol=1e-4, atol=1e-5):
-                raise WrongAnswer(f"{url} answered request {at} with what is not its prediction")
+            require_right(decode(found), np.asarray(answers[at], dtype=np.float64), f"request {at} to {url}")
             count += 1
         writer.close()
         return count

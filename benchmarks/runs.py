@@ -1,5 +1,6 @@
 """The measurements, each a function of the stage → plain numbers. Servers take turns; medians of the rounds stand."""
 
+import io
 import json
 import statistics
 import subprocess
@@ -25,6 +26,7 @@ log = structlog.get_logger()
 Numbers = dict[str, Any]
 
 ECHO, PINION = "echo", "Pinion"
+NPY = "application/x-npy"
 
 
 def connections(stage: Stage, subject: Subject, levels: Sequence[int], rounds: int, seconds: int) -> Numbers:
@@ -42,7 +44,7 @@ def connections(stage: Stage, subject: Subject, levels: Sequence[int], rounds: i
                         taken[one.name].append(load.measure(one.url, bodies, level, seconds))
             for one in running:
                 if one.name in taken:
-                    found[one.name][level] = _median(taken[one.name])
+                    found[one.name][level] = {**_median(taken[one.name]), "memory_mb": _memory(one)}
                     _checked(one, subject, bodies, min(level, 64), found)
                     log.info(
                         "measured", model=subject.name, server=one.name, connections=level, **found[one.name][level]
@@ -81,7 +83,11 @@ def rows(stage: Stage, levels: Sequence[int], rounds: int, seconds: int) -> Numb
                     taken[name].append(load.measure(url, [body], 4, seconds, kind, headers))
             for name, some in taken.items():
                 one = _median(some)
-                found.setdefault(name, {})[level] = {**one, "rows_per_second": one["rps"] * level}
+                told = {**one, "rows_per_second": one["rps"] * level, "memory_mb": _memory(ours)}
+                found.setdefault(name, {})[level] = told
+                url, body, kind, headers = runs[name]
+                _require_right(name, url, body, kind, headers, np.resize(subject.answers, (level, 10)))
+                found[name]["checked"] = found[name].get("checked", 0) + level
                 log.info("measured", form=name, rows=level, **found[name][level])
     return found
 
@@ -93,7 +99,7 @@ def _rows(subject: Subject, count: int) -> Any:
 def _form(name: str, ours: Running, array: Any) -> tuple[str, bytes, str, Mapping[str, str]]:
     """The URL, body, content type and headers of a request in that form, asking for the answer in the same."""
     if name == "npy":
-        return ours.url, npy(array), "application/x-npy", {"Accept": "application/x-npy"}
+        return ours.url, npy(array), NPY, {"Accept": NPY}
     if name == "Arrow":
         kind = "application/vnd.apache.arrow.stream"
         column = pa.FixedSizeListArray.from_arrays(pa.array(array.ravel()), array.shape[1])
@@ -116,6 +122,22 @@ def _form(name: str, ours: Running, array: Any) -> tuple[str, bytes, str, Mappin
     return ours.url, document, load.JSON, {}
 
 
+def _require_right(name: str, url: str, body: bytes, kind: str, headers: Mapping[str, str], expected: Any) -> None:
+    request = urllib.request.Request(url, body, {"Content-Type": kind, **headers})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        told, length = answer.read(), int(answer.headers.get("inference-header-content-length", 0))
+    if name == "npy":
+        found = np.load(io.BytesIO(told))
+    elif name == "Arrow":
+        table = pa.ipc.open_stream(told).read_all()
+        found = np.column_stack([np.asarray(column.to_pylist()) for column in table.columns])
+    elif name == "Open Inference":
+        found = np.frombuffer(told[length:], "<f4")
+    else:
+        found = load.predictions(told)
+    load.require_right(found, expected, f"{len(expected)} rows as {name}")
+
+
 def compute(stage: Stage, rounds: int, seconds: int) -> Numbers:
     """Model C on 16 connections, beside the bare model in a loop at each batch size; and far beyond its capacity."""
     subject = stage.c
@@ -124,16 +146,22 @@ def compute(stage: Stage, rounds: int, seconds: int) -> Numbers:
     bare: list[Mapping[str, float]] = []
     served: list[Measured] = []
     over: list[Measured] = []
+    counts: list[Mapping[str, float]] = []
+    checked = 0
     for _ in range(rounds):
         bare.append(_bare(stage, subject, seconds / 3))
         server = stage.pinion(repo, PINION_BATCH__MAX_WAITING_ROWS="64")
         with stage.running([server], subject.body(subject.rows[:1])) as (one,):
-            load.measure(one.url, bodies, 16, 2, "application/x-npy")
-            served.append(load.measure(one.url, bodies, 16, seconds, "application/x-npy"))
-            over.append(load.measure(one.url, bodies, 256, seconds, "application/x-npy"))
-            batches = _batches(one)
+            load.measure(one.url, bodies, 16, 2, NPY)
+            before = _batches(one)
+            served.append(load.measure(one.url, bodies, 16, seconds, NPY))
+            counts.append({end: count - before.get(end, 0) for end, count in _batches(one).items()})
+            checked += load.check(one.url, bodies, subject.answers, 16, 1, NPY, lambda body: np.load(io.BytesIO(body)))
+            pause = 256 / (5 * served[-1].rps) * 1e3  # five times what it can do
+            over.append(load.measure(one.url, bodies, 256, seconds, NPY, pause_ms=pause))
     best = {size: statistics.median(run[size] for run in bare) for size in bare[0]}
-    found = {"bare": best, "Pinion": _median(served), "overload": _median(over), "batches": batches}
+    batches = {end: sum(one.get(end, 0) for one in counts) for end in counts[-1]}
+    found = {"bare": best, "Pinion": _median(served), "overload": _median(over), "batches": batches, "checked": checked}
     log.info("measured", model="c", **found)
     return found
 
@@ -175,31 +203,43 @@ def footprint(stage: Stage, subject: Subject, rounds: int) -> Numbers:
     return found
 
 
-def switch(stage: Stage, seconds: int) -> Numbers:
-    """Traffic while models.dvc is checked out at another revision: seconds until that answers, and latencies."""
+def switch(stage: Stage, rounds: int) -> Numbers:
+    """Traffic while models.dvc is checked out at another revision: seconds until that answers, and latencies.
+
+    The latencies are those of five seconds that begin just before the change, beside five without one.
+    """
     subject = stage.t
     repo = stage.repository("switch", [("t", stage.other_t), ("t", subject)])
     bodies = [subject.body(subject.rows[at : at + 1]) for at in range(64)]
     git = ["git", "-C", str(repo)]
     revisions = subprocess.run([*git, "log", "--format=%H", "--", "models.dvc"], capture_output=True, text=True).stdout
     newest, oldest = revisions.split()[:2]
+    took: list[float] = []
+    steady: list[Measured] = []
+    during: list[Measured] = []
     with stage.running([stage.pinion(repo)], bodies[0]) as (one,):
         load.measure(one.url, bodies, 64, 2)
-        steady = load.measure(one.url, bodies, 64, seconds)
-        during: list[Measured] = []
-        traffic = threading.Thread(target=lambda: during.append(load.measure(one.url, bodies, 64, seconds)))
-        traffic.start()
-        time.sleep(1)
-        began = time.perf_counter()
-        subprocess.run([*git, "checkout", "--quiet", oldest, "--", "models.dvc"], check=True)
-        while _revision(one, bodies[0]) == newest:
-            time.sleep(0.02)
-        took = time.perf_counter() - began
-        traffic.join()
-    subprocess.run([*git, "checkout", "--quiet", "HEAD", "--", "models.dvc"], check=True)
-    found = {"seconds": took, "steady": asdict(steady), "during": asdict(during[0])}
+        for at in range(2 * rounds):
+            steady.append(load.measure(one.url, bodies, 64, 5))
+            traffic = threading.Thread(target=lambda: during.append(load.measure(one.url, bodies, 64, 5)))
+            traffic.start()
+            time.sleep(0.3)
+            took.append(
+                _switched(one, [*git, "checkout", "--quiet", (oldest, newest)[at % 2], "--", "models.dvc"], bodies[0])
+            )
+            traffic.join()
+    found = {"seconds": statistics.median(took), "steady": _median(steady), "during": _median(during)}
     log.info("measured", **found)
     return found
+
+
+def _switched(one: Running, command: Sequence[str], body: bytes) -> float:
+    """Seconds from the command until another revision answers."""
+    before, began = _revision(one, body), time.perf_counter()
+    subprocess.run(command, check=True)
+    while _revision(one, body) == before:
+        time.sleep(0.02)
+    return time.perf_counter() - began
 
 
 def _revision(one: Running, body: bytes) -> str:
@@ -223,8 +263,12 @@ def models(stage: Stage, levels: Sequence[int], seconds: int) -> Numbers:
             paths = [f"/models/{name}/predict" for name in names]
             load.measure(one.url, bodies, 64, 2, paths=paths)
             run = load.measure(one.url, bodies, 64, seconds, paths=paths)
+            checked = sum(
+                load.check(f"{one.url.removesuffix('/predict')}{path}", bodies, subject.answers, 8, 1) for path in paths
+            )
             used = one.memory_bytes
             found[str(level)] = {
+                "checked": checked,
                 **asdict(run),
                 "memory_mb": sum(used.values()) / 1e6,
                 "front_mb": used[one.process.pid] / 1e6,
@@ -235,5 +279,11 @@ def models(stage: Stage, levels: Sequence[int], seconds: int) -> Numbers:
 
 
 def _median(some: Sequence[Measured]) -> Numbers:
+    """The medians of the rates and latencies; all that was refused or failed, of all rounds."""
     every = [asdict(one) for one in some]
-    return {name: statistics.median(one[name] for one in every) for name in every[0]}
+    middle = {name: statistics.median(one[name] for one in every) for name in ("rps", "p50_ms", "p99_ms")}
+    return {**middle, **{name: sum(one[name] for one in every) for name in ("refused", "failed")}}
+
+
+def _memory(one: Running) -> float:
+    return sum(one.memory_bytes.values()) / 1e6

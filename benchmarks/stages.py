@@ -1,21 +1,38 @@
-"""Where the front's microseconds go: samples of its stack under load, summed by stage.
+"""Where the front's microseconds go: `python -m benchmarks.stages` writes a table of a request's time by stage.
 
-A sample belongs to the stage of its innermost frame that has one; the front's CPU time is shared out by samples.
+The stack of a front that serves model T to 64 connections is sampled, and each sample belongs to the stage of its
+innermost frame that has one; the front's CPU time is shared out by samples. `--source` measures another checkout of
+Pinion, such as an older one.
 """
 
 import os
 import subprocess
+import sys
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks import load
+from benchmarks.servers import Server
+from benchmarks.stage import Stage
+
+ROOT = Path(__file__).parents[1]
+
+LOOP = "event loop and system calls"
 
 # By a part of the file's path; the first that is found.
 STAGES: tuple[tuple[str, str], ...] = (
+    ("asyncio/runners", LOOP),
     ("prometheus_client/", "metrics"),
     ("serve/metrics", "metrics"),
     ("uvicorn/", "HTTP (uvicorn, httptools)"),
-    ("serve/front/http", "HTTP (uvicorn, httptools)"),
+    ("serve/front/door", "HTTP (door)"),
+    ("serve/front/corked", "HTTP (door)"),
     ("starlette/", "middleware and routing"),
     ("fastapi/", "middleware and routing"),
     ("serve/signature/predictions", "answer written"),
@@ -30,7 +47,6 @@ STAGES: tuple[tuple[str, str], ...] = (
     ("serve/child/wire", "to and from the worker"),
     ("asyncio/", "asyncio (tasks, timeouts)"),
 )
-LOOP = "event loop and system calls"
 
 
 def sampled(pid: int, seconds: int) -> Mapping[str, float]:
@@ -39,7 +55,9 @@ def sampled(pid: int, seconds: int) -> Mapping[str, float]:
         raw = Path(folder) / "raw"
         options = ("--format", "raw", "--rate", "500", "--duration", str(seconds), "--full-filenames")
         subprocess.run(
-            ["py-spy", "record", *options, "--pid", str(pid), "--output", str(raw)], check=True, capture_output=True
+            [str(Path(sys.prefix) / "bin" / "py-spy"), "record", *options, "--pid", str(pid), "--output", str(raw)],
+            check=True,
+            capture_output=True,
         )
         counted: Counter[str] = Counter()
         for line in raw.read_text().splitlines():
@@ -63,3 +81,33 @@ def _stage(frames: list[str]) -> str:
             if part in frame:
                 return stage
     return LOOP
+
+
+def main(
+    source: Annotated[Path, typer.Option(help="A checkout of Pinion.")] = ROOT,
+    connections: int = 64,
+    seconds: int = 10,
+) -> None:
+    """Print the table."""
+    stage = Stage(ROOT / ".bench", Path(sys.prefix), ROOT / ".venv-bench")
+    subject = stage.t
+    bodies = [subject.body(subject.rows[at : at + 1]) for at in range(len(subject.rows))]
+    repo = stage.repository(subject.name, [(subject.name, subject)])
+    command = (sys.executable, "-m", "serve", "--port", "{port}", "--repo", str(repo))
+    server = Server("Pinion", command, "/predict", source, {"PINION_ARTIFACT__STATE": str(stage.state)})
+    with server.running(bodies[0], stage.folder / "logs" / "stages.log") as one:
+        load.measure(one.url, bodies, connections, 2)
+        before = cpu_seconds(one.process.pid)
+        run = load.measure(one.url, bodies, connections, seconds)
+        each = (cpu_seconds(one.process.pid) - before) / (run.rps * seconds) * 1e6
+        traffic = threading.Thread(target=load.measure, args=(one.url, bodies, connections, seconds + 2))
+        traffic.start()
+        shares = sampled(one.process.pid, seconds)
+        traffic.join()
+    lines = [f"| {stage} | {share * each:.1f} |" for stage, share in shares.items() if share * each >= 0.05]
+    typer.echo("\n".join(["| stage | µs |", "|---|---:|", *lines, f"| all | {each:.1f} |"]))
+    typer.echo(f"\n{run.rps:,.0f} requests/s, p50 {run.p50_ms:.2f} ms, p99 {run.p99_ms:.2f} ms")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -20,7 +20,6 @@ from serve.aside import Aside
 from serve.front import scoring
 from serve.front.bodies import Bodies
 from serve.front.endpoint import Endpoint
-from serve.front.grpc import server as grpc
 from serve.front.open_inference import routes as open_inference
 from serve.front.routes import application
 from serve.front.schemas.invocations import Invocations
@@ -55,7 +54,7 @@ def build(settings: Settings) -> FastAPI:
         pins = watch.pins(settings.repo, settings.rollout.watch_interval_seconds)
         following = asyncio.create_task(rollout.follow(pins))
         try:
-            async with _grpc_door(settings, grpc.Service(rollout, inference, bodies, release)):
+            async with _grpc_door(settings, rollout, inference, bodies, release):
                 yield
         finally:
             following.cancel()
@@ -77,11 +76,16 @@ def build(settings: Settings) -> FastAPI:
     return application(rollout, endpoints, metrics, lifespan, release, default_model=settings.rollout.default_model)
 
 
-def _grpc_door(settings: Settings, service: grpc.Service) -> contextlib.AbstractAsyncContextManager[None]:
+def _grpc_door(
+    settings: Settings, rollout: Rollout, inference: Inference, bodies: Bodies, release: str
+) -> contextlib.AbstractAsyncContextManager[None]:
     """Open where a port for it is set."""
     http = settings.http
     if http.grpc_port is None:
         return contextlib.nullcontext()
+    from serve.front.grpc import server as grpc  # 20 MB, which most servers never need
+
+    service = grpc.Service(rollout, inference, bodies, release)
     return grpc.listening(
         service, http.host, http.grpc_port, http.max_body_bytes, settings.rollout.drain_timeout_seconds
     )

@@ -6,7 +6,6 @@ this very path; every load replays them. Numbers may differ by `atol + rtol·|re
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -40,7 +39,7 @@ def row(golden: Golden, signature: Signature) -> Bound | None:
             payload.parse(case["request"]), signature
         )
         if bound.joins:
-            return replace(bound, value=wire.cut(bound.value, [1] * bound.rows)[0])
+            return bound._replace(value=wire.cut(bound.value, [1] * bound.rows)[0])
     return None
 
 

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
 from prometheus_client import Counter
@@ -183,7 +183,7 @@ class Inference:
         size = _size(response)
         if not self._aside.takes(size):
             return write(response)
-        told = response._replace(bound=replace(response.bound, value=_NOTHING))  # large too, and not asked for
+        told = response._replace(bound=response.bound._replace(value=_NOTHING))  # large too, and not asked for
         async with _within(response.model, request.received, self._timeout):
             return await self._aside.run(size, write, told)
 

@@ -1,5 +1,7 @@
-"""Stand-ins that are things of their own: a clock moved by hand, and a sleep that plays out a story."""
+"""Stand-ins that are things of their own: a clock moved by hand, a loop on its time, a sleep that plays out a story."""
 
+import asyncio
+import selectors
 from collections.abc import Callable, Sequence
 
 
@@ -14,6 +16,28 @@ class FakeClock:
 
     def advance(self, seconds: float) -> None:
         self.now += seconds
+
+
+class FakeTimeLoop(asyncio.SelectorEventLoop):
+    """An event loop on a fake clock's time: where nothing is left to do but wait, the wait is over at once."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(_Hasty(clock))
+        self._clock = clock
+
+    def time(self) -> float:
+        return self._clock()
+
+
+class _Hasty(selectors.SelectSelector):
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        assert timeout is not None, "everyone waits, and nothing will come"
+        self._clock.advance(timeout)
+        return super().select(0)
 
 
 class StoryOver(Exception):

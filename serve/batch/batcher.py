@@ -76,6 +76,28 @@ class StreamEntry(Entry):
             self.reply.set_result(self.chunks)
 
 
+class Bell:
+    """Wakes all who wait for it at that moment. Cheaper than an `asyncio.Event`, which asks for its loop each time."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._sleepers: list[asyncio.Future[None]] = []
+
+    async def rung(self) -> None:
+        """Wait for the next ring."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        sleeper: asyncio.Future[None] = self._loop.create_future()
+        self._sleepers.append(sleeper)
+        await sleeper
+
+    def ring(self) -> None:
+        sleepers, self._sleepers = self._sleepers, []
+        for one in sleepers:
+            if not one.done():  # as it is where it was cancelled
+                one.set_result(None)
+
+
 class Batcher:
     """The queue of model `name`. At most `max_waiting_rows` rows wait; more are refused with `QueueFull`."""
 
@@ -92,7 +114,7 @@ class Batcher:
         self._max_waiting_rows = max_waiting_rows
         self._clock = clock
         self._waiting: collections.deque[Entry] = collections.deque()
-        self._arrived = asyncio.Event()
+        self._bell = Bell()
         self._came = 0  # rows, ever
         self._in_vain = 0  # times in a row that few came whom we waited for,
         self._unwise = 0  # and how many batches to go without waiting therefore
@@ -113,7 +135,7 @@ class Batcher:
         for entry in reversed(entries):
             self._waiting.appendleft(entry)
             self.rows += entry.rows
-        self._arrived.set()
+        self._bell.ring()
 
     async def take(self, answered: int = 0, over: Callable[[], bool] = lambda: False) -> list[Entry]:
         """The next batch, of at least one entry; none where, on waking, `over()`.
@@ -124,16 +146,28 @@ class Batcher:
         came = self._came
         while not over():
             if not self._waiting:
-                self._arrived.clear()
-                await self._arrived.wait()
+                await self._bell.rung()
             elif await self._gathered(answered - (self._came - came)):
                 answered = 0  # once is enough
             else:
+                await self._brought(answered)
+                if over():
+                    break
                 batch = [self._pop() for _ in range(self._policy.count(self._waiting))]
                 wanted = [entry for entry in batch if self._still_wanted(entry)]
                 if wanted:
                     return wanted
         return []
+
+    async def _brought(self, answered: int) -> None:
+        """Let the event loop's turns bring more, as long as each does and fewer wait than were just answered.
+
+        While the loop itself is what callers wait for, many small batches would only keep it from them longer.
+        """
+        came = -1
+        while came != self._came and self.rows < answered:
+            came = self._came
+            await asyncio.sleep(0)
 
     async def _gathered(self, returning: int) -> bool:
         """Whether callers who may come back were waited for; not where that does not pay, or has not of late."""
@@ -146,8 +180,7 @@ class Batcher:
         try:
             async with asyncio.timeout(seconds):
                 while self.rows < wanted:
-                    self._arrived.clear()
-                    await self._arrived.wait()
+                    await self._bell.rung()
         except TimeoutError:
             pass
         paid = 2 * (self.rows - had) >= wanted - had
@@ -157,7 +190,7 @@ class Batcher:
 
     def wake(self) -> None:
         """Let whoever waits for a batch see whether it is over for them."""
-        self._arrived.set()
+        self._bell.ring()
 
     def refuse_all(self, error: ServeError) -> None:
         """Answer everything that waits with `error`."""
@@ -168,7 +201,7 @@ class Batcher:
         self._waiting.append(entry)
         self.rows += entry.rows
         self._came += entry.rows
-        self._arrived.set()
+        self._bell.ring()
 
     def _pop(self) -> Entry:
         entry = self._waiting.popleft()

@@ -8,6 +8,7 @@ tried again: one disturbed measurement must not settle it for ever.
 from dataclasses import dataclass
 
 _SLOWER, _FASTER = 0.05, 0.5  # what disturbs a measurement makes it longer, never shorter
+_MOST_TIMES_SLOWER = 2  # than known is one measurement taken for: a pause of the machine says nothing of the model
 _AS_GOOD = 1.04  # within a few hundredths no measurement tells two sizes apart: the smaller answers sooner
 _ENOUGH_TIMES = 5
 _FORGOTTEN_AFTER = 200  # batches
@@ -26,6 +27,7 @@ class _Size:
 
     def move(self, rows: int, seconds: float) -> None:
         weight = _FASTER if seconds / rows < self.each else _SLOWER
+        seconds = min(seconds, _MOST_TIMES_SLOWER * rows * self.each) if self.seconds else seconds
         self.rows += weight * (rows - self.rows)
         self.seconds += weight * (seconds - self.seconds)
         self.times += 1
@@ -37,6 +39,7 @@ class Costs:
     def __init__(self) -> None:
         self._sizes: dict[int, _Size] = {}
         self._observed = 0
+        self._knee: int | None = None
 
     def observe(self, rows: int, seconds: float) -> None:
         """A batch of `rows` rows took the model that long."""
@@ -52,12 +55,12 @@ class Costs:
         if largest > size and self._observed - self._sizes[largest].at > _FORGOTTEN_AFTER:
             del self._sizes[largest]
 
+        least = min([one.each for one in self._sizes.values()])
+        self._knee = min([size for size, one in self._sizes.items() if one.each <= least * _AS_GOOD])
+
     def knee(self) -> int | None:
         """The smallest size whose rows cost about as little as they can; None before anything is known."""
-        if not self._sizes:
-            return None
-        least = min(one.each for one in self._sizes.values())
-        return min(size for size, one in self._sizes.items() if one.each <= least * _AS_GOOD)
+        return self._knee
 
     def untried(self) -> int | None:
         """The size beyond the knee, where it was not measured often enough to tell whether it is better."""
@@ -77,7 +80,5 @@ class Costs:
         if knee is None or knee == min(self._sizes):
             return 0.0
         least, best = self._sizes[min(self._sizes)], self._sizes[knee]
-        if best.rows <= least.rows:
-            return 0.0
         a_row = (best.seconds - least.seconds) / (best.rows - least.rows)
         return max(0.0, least.seconds - least.rows * a_row)

@@ -65,7 +65,7 @@ def leave_with_parent() -> None:
 def step_aside() -> None:
     """Give up our modules' names and folder: the model's own code may have a `model.py` too."""
     sys.path[:] = [entry for entry in sys.path if entry != os.path.dirname(os.path.abspath(__file__))]
-    for name in ("enforcement", "faults", "inputs", "model", "outputs", "plain", "wire"):
+    for name in ("enforcement", "faults", "inputs", "model", "outputs", "plain", "threads", "wire"):
         sys.modules.pop(name, None)
 
 

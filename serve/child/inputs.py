@@ -37,7 +37,8 @@ class Unreadable(Exception):
 def given(values: tuple[wire.Value, ...], metadata: Any, rows: Tuple[int, ...] = ()) -> Any:
     """What the model is given for these entries together; `metadata` is the loaded model's.
 
-    A lone value may be several entries already joined, of so many `rows` each.
+    A lone value may be several entries already joined, of so many `rows` each. It is copied: where the model fails on
+    it, having written to it, each entry is predicted alone from what came.
     """
     first = values[0]
     if first.kind == "request":
@@ -47,10 +48,10 @@ def given(values: tuple[wire.Value, ...], metadata: Any, rows: Tuple[int, ...] =
     columns = [[value.parts[at] for value in values] for at in range(len(first.parts))]
     names = [part.name for part in first.parts]
     if first.kind == "frame" and len(columns) == 1 and first.parts[0].columns:
-        return _block(columns[0])
+        return _block(columns[0], copied=bool(rows))
     if first.kind == "frame":
         return pd.DataFrame({name: _column(parts, rows) for name, parts in zip(names, columns)})
-    arrays = [_stack(parts) for parts in columns]
+    arrays = [_stack(parts, copied=bool(rows)) for parts in columns]
     return arrays[0] if first.kind == "array" else dict(zip(names, arrays))
 
 
@@ -86,9 +87,11 @@ def _params(metadata: Any) -> Set[str]:
     return {param.name for param in schema.params} if schema is not None else set()
 
 
-def _block(parts: List[wire.Part]) -> pd.DataFrame:
+def _block(parts: List[wire.Part], copied: bool) -> pd.DataFrame:
     """A frame of columns of one dtype, laid out in memory as pandas does where it is given them one by one."""
-    return pd.DataFrame(np.asfortranarray(_stack(parts)), columns=_index(parts[0].columns), copy=False)
+    rows = _stack(parts)
+    laid_out = np.array(rows, order="F") if copied else np.asfortranarray(rows)
+    return pd.DataFrame(laid_out, columns=_index(parts[0].columns), copy=False)
 
 
 @functools.lru_cache(maxsize=64)
@@ -116,10 +119,12 @@ def _items(part: wire.Part) -> List[Any]:
     return items
 
 
-def _stack(parts: List[wire.Part]) -> np.ndarray:
+def _stack(parts: List[wire.Part], copied: bool = False) -> np.ndarray:
     """The parts' rows one after another; always aligned and writable."""
     arrays = [_array(part) for part in parts]
-    return np.require(arrays[0], requirements="A") if len(arrays) == 1 else np.concatenate(arrays)
+    if len(arrays) > 1:
+        return np.concatenate(arrays)
+    return np.array(arrays[0]) if copied else np.require(arrays[0], requirements="A")
 
 
 def _array(part: wire.Part) -> np.ndarray:

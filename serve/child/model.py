@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import time
 from typing import Any, Generator, Sequence, Union
 
 import mlflow
@@ -21,6 +20,7 @@ import wire
 from enforcement import direct, is_exact
 from faults import fault
 from inputs import given
+from threads import Threads
 
 # Where MLflow's wrappers keep the object of a class that the model's author wrote.
 _WRITTEN = ("python_model", "chat_model", "chat_agent", "responses_agent")
@@ -40,23 +40,25 @@ class Model:
     def __init__(self, pyfunc: Any) -> None:
         self._pyfunc = pyfunc
         self._predict = direct(pyfunc)
+        self._threads = Threads.of_torch()
 
     def predict(self, values: tuple[wire.Value, ...], params: dict[str, Any]) -> wire.Answers:
         """One answer for each of `values`, in order, and the seconds the model took."""
-        began = time.perf_counter()
-        answers = self._together(values, [value.rows for value in values], params) if len(values) > 1 else None
-        if answers is None:
-            answers = tuple(self._alone(value, params) for value in values)
-        return wire.Answers(answers, time.perf_counter() - began)
+        rows = [value.rows for value in values]
+        with self._threads.sharing(sum(rows)) as took:
+            answers = self._together(values, rows, params) if len(values) > 1 else None
+            if answers is None:
+                answers = tuple(self._alone(value, params) for value in values)
+        return wire.Answers(answers, took.seconds)
 
     def predict_batch(self, batch: wire.Batch) -> Union[wire.Results, wire.Answers]:
         """The answers to entries that came joined, joined again where nothing speaks against it."""
-        began = time.perf_counter()
-        answers = self._joined(batch)
-        if answers is None:
-            answers = tuple(self._alone(value, batch.params) for value in wire.cut(batch.value, batch.rows))
-        seconds = time.perf_counter() - began
-        return wire.Results(answers, seconds) if isinstance(answers, wire.Value) else wire.Answers(answers, seconds)
+        with self._threads.sharing(sum(batch.rows)) as took:
+            answers = self._joined(batch)
+            if answers is None:
+                answers = tuple(self._alone(value, batch.params) for value in wire.cut(batch.value, batch.rows))
+        joined = isinstance(answers, wire.Value)
+        return wire.Results(answers, took.seconds) if joined else wire.Answers(answers, took.seconds)
 
     @property
     def streams(self) -> bool:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import httptools
 from fastapi import FastAPI
 from starlette.routing import Match, Route
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -24,6 +25,8 @@ from serve.front.dialect import Answer, Call, Headers
 from serve.front.endpoint import Endpoint
 
 Pairs = tuple[tuple[bytes, bytes], ...]
+
+_LONGEST_TARGET = 1024  # of those that are remembered
 
 
 class Way(NamedTuple):
@@ -43,7 +46,7 @@ class Ways:
 
     def _find(self, target: bytes) -> Way | None:
         """The way of a request's target; None where it leads elsewhere, or is not written as plainly as it could be."""
-        if not target.isascii() or b"%" in target or b"?" in target:
+        if not target.isascii() or any(mark in target for mark in b"%?#"):
             return None
         scope: dict[str, Any] = {"type": "http", "method": "POST", "path": target.decode(), "root_path": ""}
         for route in self._routes:
@@ -60,13 +63,35 @@ class Door(HttpToolsProtocol):
     def __init__(self, ways: Ways, outbox: "Outbox", **uvicorn: Any) -> None:
         super().__init__(**uvicorn)
         self._ways, self._outbox = ways, outbox
+        self._exchange: Exchange | None = None  # the last one; others may wait behind it in uvicorn's pipeline
+
+    def data_received(self, data: bytes) -> None:
+        """As uvicorn's, but for upgrades that we don't know: the parser would skip the bodies of such requests."""
+        self._unset_keepalive_if_required()
+        left: bytes | memoryview = data
+        while True:
+            try:
+                return self.parser.feed_data(left)
+            except httptools.HttpParserUpgrade as upgrade:
+                if self._should_upgrade():
+                    return self.handle_websocket_upgrade()
+                left = memoryview(left)[upgrade.args[0] :]
+                self._begin_anew()
+            except httptools.HttpParserError:
+                self.logger.warning("Invalid HTTP request received.")
+                return self.send_400_response("Invalid HTTP request received.")
+
+    def on_message_begin(self) -> None:
+        self.url, self.expect_100_continue, self.headers = b"", False, []
 
     def on_headers_complete(self) -> None:
         exchange = self._short() if self.cycle is None or self.cycle.response_complete else None
-        if exchange is None:
-            super().on_headers_complete()
-        else:
+        if exchange is not None:
+            self._exchange = exchange
             self.cycle = exchange  # type: ignore[assignment]  # it has what uvicorn asks a cycle for
+        elif not self._wants_too_much():
+            self._make_scope()
+            super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         if isinstance(self.cycle, Exchange):
@@ -77,37 +102,62 @@ class Door(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         if isinstance(self.cycle, Exchange):
             self.cycle.end()
-        else:
+        elif not self._wants_too_much():
             super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._exchange is not None:
+            self._exchange.leave()
         if isinstance(self.cycle, Exchange):
-            self.cycle.leave()
             self.cycle = None  # type: ignore[assignment]  # as it is at first
         super().connection_lost(exc)
 
-    def reply(self, answer: Answer, keep_alive: bool) -> None:
-        """Write an answer whole, and make ready for the next request."""
+    def reply(self, exchange: "Exchange", answer: Answer) -> None:
+        """Have an answer written, whole; it raises where that can't be sent."""
         defaults = tuple(self.server_state.default_headers)
-        head = _head(answer.status, answer.content_type, tuple(answer.headers), defaults, keep_alive)
-        self._outbox.put(self, b"%b%d\r\n\r\n%b" % (head, len(answer.body), answer.body), keep_alive)
+        head = _head(answer.status, answer.content_type, tuple(answer.headers), defaults, exchange.keep_alive)
+        self._outbox.put(self, exchange, b"%b%d\r\n\r\n%b" % (head, len(answer.body), answer.body))
 
-    def write(self, data: bytes, keep_alive: bool) -> None:
+    def write(self, exchange: "Exchange", data: bytes) -> None:
         """Send an answer, and make ready for the next request."""
+        exchange.response_complete = True
         if not self.transport.is_closing():
             self.transport.write(data)
-        if not keep_alive:
+        if not exchange.keep_alive:
             self.transport.close()
         self.on_response_complete()
 
+    def _wants_too_much(self) -> bool:
+        """Whether the request asks for an upgrade that we don't know: it will come anew without."""
+        asks = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+        return asks and not self._should_upgrade()
+
+    def _begin_anew(self) -> None:
+        """Read the head of a request again, as if it asked for no upgrade: clients of HTTP/2 do, in passing."""
+        lines = b"".join(b"%b: %b\r\n" % pair for pair in self.headers if pair[0] != b"upgrade")
+        head = b"%b %b HTTP/%b\r\n%b\r\n"
+        asked = (self.parser.get_method(), self.url, self.parser.get_http_version().encode(), lines)
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
+        self.parser.feed_data(head % asked)
+
+    def _make_scope(self) -> None:
+        """What uvicorn makes for each request as it begins."""
+        url, expecting, headers = self.url, self.expect_100_continue, self.headers
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expecting
+        self.headers += headers  # the scope's own list
+
     def _short(self) -> "Exchange | None":
         """The exchange that the request just begun is to be; None where it is not for the short way."""
-        way = self._ways.find(self.url)
+        way = self._ways.find(self.url) if len(self.url) <= _LONGEST_TARGET else None
         parser = self.parser
         if way is None or parser.get_method() != b"POST" or self.expect_100_continue or parser.should_upgrade():
             return None
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers}
         if parser.get_http_version() != "1.1" or streaming.asked(headers.get("accept", "")) is not None:
+            return None
+        if self.flow.write_paused:  # the caller does not read its answers: it is to wait
             return None
         return Exchange(self, way, headers, parser.should_keep_alive())
 
@@ -119,68 +169,74 @@ class Outbox:
     """
 
     def __init__(self) -> None:
-        self._held: list[tuple[Door, bytes, bool]] = []
+        self._held: list[tuple[Door, Exchange, bytes]] = []
 
-    def put(self, door: Door, data: bytes, keep_alive: bool) -> None:
+    def put(self, door: Door, exchange: "Exchange", data: bytes) -> None:
         if not self._held:
             door.loop.call_soon(self._release)
-        self._held.append((door, data, keep_alive))
+        self._held.append((door, exchange, data))
 
     def _release(self) -> None:
         held, self._held = self._held, []
-        for door, data, keep_alive in held:
-            door.write(data, keep_alive)
+        for door, exchange, data in held:
+            door.write(exchange, data)
 
 
 class Exchange:
     """One prediction on a connection: its body as it comes, then its answer, or its caller leaves before.
 
-    In the place of uvicorn's cycle, which has `response_complete` and `keep_alive` too.
+    In the place of uvicorn's cycle, which has `response_complete` and `keep_alive` too. Complete once its answer is
+    written: until then, whatever else comes on the connection waits in uvicorn's pipeline.
     """
 
-    __slots__ = ("_body", "_door", "_headers", "_parts", "_way", "_work", "keep_alive", "response_complete")
+    __slots__ = ("_body", "_data", "_door", "_headers", "_over", "_way", "keep_alive", "response_complete", "work")
 
     def __init__(self, door: Door, way: Way, headers: Mapping[str, str], keep_alive: bool) -> None:
-        self.keep_alive, self.response_complete = keep_alive, False
+        self.keep_alive, self.response_complete, self._over = keep_alive, False, False
         self._door, self._way, self._headers = door, way, headers
-        self._parts: list[bytes] = []
+        self._data: bytes | bytearray = b""
         self._body = way.endpoint.expect()
-        self._work: asyncio.Future[Any] | None = None
+        self.work: asyncio.Future[Any] | None = None
 
     def feed(self, data: bytes) -> None:
         """More of the body; over a bound, the request is refused, and the rest of it is read for nothing."""
-        if self.response_complete:
+        if self._over:
             return
-        self._parts.append(data)
+        if self._data:  # in one buffer: a list of chunks of a few bytes each would be many times their size
+            self._data = self._data if isinstance(self._data, bytearray) else bytearray(self._data)
+            self._data += data
+        else:
+            self._data = data
         try:
             self._body.count(len(data))
         except ServeError as error:
-            self._parts.clear()
-            self._answer(self._way.endpoint.refuse(error))
+            self._data = b""
+            self.tell(self._way.endpoint.refuse(error))
 
     def end(self) -> None:
         """The body is whole."""
-        if self.response_complete:
+        if self._over or self.work is not None:  # it was whole before, and this is the end of an upgrade behind it
             return
-        parts, self._parts = self._parts, []
-        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        body, self._data = bytes(self._data), b""
         call = Call(self._way.path, self._headers, self._way.arguments, body, time.perf_counter())
-        self._work = self._way.endpoint.begin(call, self._answer)
+        self._way.endpoint.begin(call, self)
+
+    def tell(self, answer: Answer) -> None:
+        """The answer. Where it can't be sent that raises, and another may be told."""
+        if not self._over:
+            self._door.reply(self, answer)
+            self._end()
 
     def leave(self) -> None:
         """The caller is gone: nobody is to be answered, and no work to be done for it."""
-        if not self.response_complete:
-            self._over()
-            if self._work is not None:
-                self._work.cancel()
+        if not self._over:
+            work = self.work
+            self._end()
+            if work is not None:
+                work.cancel()
 
-    def _answer(self, answer: Answer) -> None:
-        if not self.response_complete:
-            self._over()
-            self._door.reply(answer, self.keep_alive)
-
-    def _over(self) -> None:
-        self.response_complete = True
+    def _end(self) -> None:
+        self._over, self.work = True, None
         self._body.release()
 
 

@@ -8,8 +8,8 @@ every request of its dialect; it holds no state of theirs.
 import asyncio
 import functools
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Coroutine
+from typing import Any, Protocol, TypeVar
 
 import structlog
 from starlette.types import Receive, Scope, Send
@@ -30,6 +30,15 @@ Result = TypeVar("Result")
 _SMALL_BYTES = 4096
 
 
+class Caller(Protocol):
+    """Who waits for an answer; where it leaves before, it cancels `work`."""
+
+    work: "asyncio.Future[Any] | None"
+
+    def tell(self, answer: Answer) -> None:
+        """The answer; where it can't be sent that raises, and another may be told."""
+
+
 class Endpoint:
     """The endpoint of one dialect; `bodies` bounds what is read, and is shared with the others."""
 
@@ -45,45 +54,47 @@ class Endpoint:
         self._inference.refused(error)
         return self._dialect.refuse(error)
 
-    def begin(self, call: Call, tell: Callable[[Answer], None]) -> "asyncio.Future[Any] | None":
-        """`tell` the answer to a call that wants it in one piece, once → what to cancel where its caller leaves."""
+    def begin(self, call: Call, caller: Caller) -> None:
+        """Answer a call that wants it in one piece, once."""
         try:
             request = self._dialect.decode(call)
-        except ServeError as error:
-            tell(self.refuse(error))
-            return None
+        except Exception as error:
+            return caller.tell(self._unread(error))
         try:
             asked = self._inference.ask(request)
         except Exception as error:
-            tell(self._refusal(error))
-            return None
+            return caller.tell(self._refusal(error))
         call = _unheld(call)
         if asked is None:
-            return self._told_later(self._ask(call, request), tell)
-        asked.entry.reply.add_done_callback(lambda _: self._settle(call, request, asked, tell))
-        return asked.entry.reply
+            return self._tell_later(self._ask(call, request), caller)
+        caller.work = asked.entry.reply
+        asked.entry.reply.add_done_callback(lambda _: self._settle(call, request, asked, caller))
 
-    def _settle(self, call: Call, request: InferenceRequest, asked: Asked, tell: Callable[[Answer], None]) -> None:
+    def _settle(self, call: Call, request: InferenceRequest, asked: Asked, caller: Caller) -> None:
         """The model has answered, or failed to, or nobody waits any more."""
         try:
             response = self._inference.answered(asked)
             if self._inference.is_large(response):
-                self._told_later(self._written(call, request, response), tell)
+                self._tell_later(self._written(call, request, response), caller)
             else:
                 began = time.perf_counter()
                 answer = self._dialect.encode(call, response)
                 self._metrics.stages.series(response.model, "encode").observe(time.perf_counter() - began)
-                tell(answer)
+                caller.tell(answer)
         except asyncio.CancelledError:
             return
         except Exception as error:
-            tell(self._refusal(error))
+            caller.tell(self._refusal(error))
 
-    def _told_later(self, work: Coroutine[Any, Any, Answer], tell: Callable[[Answer], None]) -> "asyncio.Task[Answer]":
+    def _tell_later(self, work: Coroutine[Any, Any, Answer], caller: Caller) -> None:
         """`work` in a task of its own, for what takes longer."""
-        task = asyncio.get_running_loop().create_task(self._refusing(work))
-        task.add_done_callback(lambda _: None if task.cancelled() else tell(task.result()))
-        return task
+        caller.work = asyncio.get_running_loop().create_task(self._telling(work, caller))
+
+    async def _telling(self, work: Coroutine[Any, Any, Answer], caller: Caller) -> None:
+        try:
+            caller.tell(await work)
+        except Exception as error:
+            caller.tell(self._refusal(error))
 
     async def _refusing(self, work: Coroutine[Any, Any, Result]) -> Result | Answer:
         try:
@@ -112,8 +123,10 @@ class Endpoint:
         try:
             call = await _call(scope, receive, body)
             request = self._dialect.decode(call)
-        except ServeError as error:
-            return self.refuse(error)
+        except ClientGone:
+            raise
+        except Exception as error:
+            return self._unread(error)
         call = _unheld(call)
         chunks = streaming.asked(call.headers.get("accept", ""))
         work = self._ask(call, request) if chunks is None else self._stream(call, request, chunks)
@@ -138,6 +151,9 @@ class Endpoint:
             return (await self._inference.written(now, stream.response(chunk), encode)).body
 
         return StreamAnswer(content_type, stream, write, lambda error: self._dialect.refuse(error).body)
+
+    def _unread(self, error: Exception) -> Answer:
+        return self.refuse(error) if isinstance(error, ServeError) else self._refusal(error)
 
     def _refusal(self, error: Exception) -> Answer:
         if not isinstance(error, ServeError):  # a fault of ours: the log has it, the caller gets a sentence

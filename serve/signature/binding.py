@@ -8,8 +8,7 @@ as it came, and its verdict stands. What has no signature goes there in any case
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -24,18 +23,18 @@ from serve.signature.spec import Signature
 _NO_PARAMS = "[]"
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(NamedTuple):
     """A request ready for a worker. Only requests of equal `group` may share a batch.
 
     `unwrapped`: the answer is wanted without `predictions` around it, as chat and completion clients expect.
-    `joint` is its group, where who made it knew.
+    `joint` is its group, where who made it knew. `note` is for the dialect that read it, when it answers.
     """
 
     value: Value
     params: Mapping[str, Any]
     unwrapped: bool = False
-    joint: tuple[Any, ...] | None = field(default=None, kw_only=True)
+    joint: tuple[Any, ...] | None = None
+    note: Any = None
 
     @property
     def rows(self) -> int:

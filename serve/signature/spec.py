@@ -139,7 +139,7 @@ def _uniform(signature: Signature) -> Uniform | None:
     types = {column.type for column in signature.columns}
     dtype = SCALARS.get(str(types.pop())) if len(types) == 1 else None
     names = tuple(column.name for column in signature.columns if column.name is not None)
-    fits = dtype in _NUMBERS and len(names) == len(signature.columns)
+    fits = dtype in _NUMBERS and len(set(names)) == len(signature.columns)  # MLflow lets two columns share a name
     return Uniform(np.dtype(dtype), (len(names),), names) if fits else None
 
 

@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 30.0
 _MAX_ATTEMPTS = 2
-_WARM_SECONDS, _WARM_TIMES = 3.0, 5
+_WARM_SECONDS, _WARM_TIMES = 3.0, 8
 
 
 class PoolState(enum.StrEnum):
@@ -267,8 +267,7 @@ class Pool:
     async def _predict(self, process: Process, batch: list[Entry]) -> None:
         message = wire.Predict(tuple(entry.value for entry in batch), dict(batch[0].params))
         deadline = max(entry.deadline for entry in batch)
-        async with asyncio.timeout(max(0.0, deadline - time.monotonic())):  # later, nobody waits for it any more
-            answers = await process.predict(message)
+        answers = await process.predict(message, deadline - time.monotonic())  # later, nobody waits for it any more
         self._predict_seconds.observe(answers.seconds)
         self._policy.costs.observe(sum(entry.rows for entry in batch), answers.seconds)
         for entry, found in zip(batch, answers.answers, strict=True):

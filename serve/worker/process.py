@@ -78,6 +78,7 @@ class Process:
         self._command = command
         self._pending: asyncio.Future[wire.Message] | None = None
         self._writer: asyncio.WriteTransport
+        self._loop: asyncio.AbstractEventLoop  # the one it was started on
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, timeout_seconds: float) -> None:
@@ -103,15 +104,15 @@ class Process:
         self.facts = reply.facts
         self._become(State.READY)
 
-    async def predict(self, message: wire.Predict) -> wire.Answers:
+    async def predict(self, message: wire.Predict, timeout_seconds: float) -> wire.Answers:
         """The answers to a batch of one layout; `Died` where the process ends first. READY before and after.
 
-        Cancelled in the middle, the process is of no more use: its owner must stop it.
+        Cancelled in the middle, or late (`TimeoutError`), the process is of no more use: its owner must stop it.
         """
         if self.state is State.DEAD:  # it may die between being idle and being asked
             raise Died(self.how)
         self._become(State.BUSY)
-        answers = _answers(await self._ask(_joined(message)), message)
+        answers = _answers(await self._ask(_joined(message), timeout_seconds), message)
         if answers is None:
             await self.stop()
             raise Died("it answered out of turn")
@@ -163,8 +164,10 @@ class Process:
                 child = await self._exec(theirs.fileno(), place)
             self.pid = child.pid
             ours.setblocking(False)
-            loop = asyncio.get_running_loop()
-            self._writer, connection = await loop.create_unix_connection(lambda: _Connection(self._received), sock=ours)
+            self._loop = asyncio.get_running_loop()
+            self._writer, connection = await self._loop.create_unix_connection(
+                lambda: _Connection(self._received), sock=ours
+            )
         except BaseException:
             ours.close()
             scratch.remove(place)
@@ -192,13 +195,20 @@ class Process:
             start_new_session=True,
         )
 
-    async def _ask(self, message: wire.Message) -> wire.Message:
+    async def _ask(self, message: wire.Message, timeout_seconds: float | None = None) -> wire.Message:
         if self.state is State.DEAD:
             raise Died(self.how)
-        self._pending = asyncio.get_running_loop().create_future()
+        pending: asyncio.Future[wire.Message] = self._loop.create_future()
+        self._pending = pending
         if not self._writer.is_closing():  # the end was seen, and how it came will be told; uvloop would raise
             self._writer.writelines(wire.encode(message))
-        return await self._pending
+        if timeout_seconds is None:
+            return await pending
+        alarm = self._loop.call_later(max(0.0, timeout_seconds), _too_late, pending)
+        try:
+            return await pending
+        finally:
+            alarm.cancel()
 
     def _received(self, reply: wire.Message) -> None:
         """Hand a reply to whoever asked."""
@@ -278,6 +288,11 @@ class _Connection(asyncio.BufferedProtocol):
     def _finish(self, how: str) -> None:
         if not self.over.done():
             self.over.set_result(how)
+
+
+def _too_late(pending: "asyncio.Future[wire.Message]") -> None:
+    if not pending.done():
+        pending.set_exception(TimeoutError())
 
 
 def _joined(message: wire.Predict) -> wire.Predict | wire.Batch:

@@ -136,7 +136,7 @@ def test_a_worker_whose_connection_closed_before_it_is_reaped_is_told_as_dead(tm
             await asyncio.sleep(0)
         await asyncio.sleep(0)
         with pytest.raises(Died):
-            await process.predict(wire.Predict((request(1.0).value,)))
+            await process.predict(wire.Predict((request(1.0).value,)), 30.0)
         await process.stop()
 
     uvloop.run(story())
@@ -146,11 +146,11 @@ async def test_a_fault_of_ours_costs_a_process_and_not_its_place_in_the_pool(tmp
     class Faulty(Process):
         left = 1
 
-        async def predict(self, message: wire.Predict) -> wire.Answers:
+        async def predict(self, message: wire.Predict, timeout_seconds: float) -> wire.Answers:
             Faulty.left -= 1
             if Faulty.left == 0:
                 raise RuntimeError("a fault of ours")
-            return await super().predict(message)
+            return await super().predict(message, timeout_seconds)
 
     pool = Pool(command(ORACLE, tmp_path), LIMITS, Metrics(CollectorRegistry()), batchable=True, spawn=Faulty)
     await pool.start()

@@ -1,7 +1,6 @@
 """MLflow's JSON: `inputs`, `instances`, `dataframe_split`, `dataframe_records`, `params` → `predictions`."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -13,8 +12,7 @@ from serve.signature.predictions import to_json
 from serve.signature.spec import Signature
 
 
-@dataclass(frozen=True, slots=True)
-class JsonReading:
+class JsonReading(NamedTuple):
     """A body, read strictly: what the signature does not name is refused."""
 
     body: bytes

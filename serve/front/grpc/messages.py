@@ -13,10 +13,11 @@ from serve.front.grpc import open_inference_pb2 as pb
 from serve.front.open_inference import elements, metadata, request
 from serve.front.open_inference.answer import Output, outputs
 from serve.front.open_inference.datatypes import BASE64, FP16
-from serve.front.open_inference.request import CONTENT_TYPE, Request, Understood, Wanted
+from serve.front.open_inference.request import CONTENT_TYPE, Request, Wanted
 from serve.front.open_inference.tensor import Tensor
 from serve.inference import InferenceResponse
 from serve.rollout import Deployed
+from serve.signature.binding import Bound
 from serve.signature.spec import Signature
 
 # Where each datatype's elements stand among the typed contents; FP16 and BF16 have no place there.
@@ -46,7 +47,7 @@ class MessageReading:
     def size(self) -> int:
         return self.message.ByteSize()
 
-    def bind(self, signature: Signature) -> Understood:
+    def bind(self, signature: Signature) -> Bound:
         message, raw = self.message, self.message.raw_input_contents
         if raw and len(raw) != len(message.inputs):
             told = f"raw_input_contents has {len(raw)} tensors for {len(message.inputs)} inputs"

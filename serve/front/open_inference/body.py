@@ -21,8 +21,9 @@ from serve.front.formats.mlflow_json import document
 from serve.front.open_inference import elements, request
 from serve.front.open_inference.answer import Output
 from serve.front.open_inference.datatypes import BASE64, BYTES, NUMBERS, described
-from serve.front.open_inference.request import BINARY_OUTPUT, CONTENT_TYPE, Request, Understood, Wanted
+from serve.front.open_inference.request import BINARY_OUTPUT, CONTENT_TYPE, Request, Wanted
 from serve.front.open_inference.tensor import Tensor
+from serve.signature.binding import Bound
 from serve.signature.spec import Signature
 
 _MOST_UNPACKED = 1032  # bytes that deflate makes of one, at most
@@ -82,7 +83,7 @@ class BodyReading:
     def size(self) -> int:
         return min(self.max_bytes, len(self.body) * _MOST_UNPACKED) if self.encoding else len(self.body)
 
-    def bind(self, signature: Signature) -> Understood:
+    def bind(self, signature: Signature) -> Bound:
         body = memoryview(_unpacked(self.body, self.encoding, self.max_bytes))
         if self.json_length == 0:
             return request.bind(_raw(body, signature), signature)

@@ -53,15 +53,8 @@ class Request:
     wanted: Wanted
 
 
-@dataclass(frozen=True, slots=True)
-class Understood(Bound):
-    """A request ready for a worker, which knows what its answer must look like."""
-
-    wanted: Wanted = Wanted()
-
-
-def bind(request: Request, signature: Signature) -> Understood:
-    """The request as the model takes it; `InvalidInputs` where it does not fit."""
+def bind(request: Request, signature: Signature) -> Bound:
+    """The request as the model takes it, which notes what its answer must be; `InvalidInputs` where it does not fit."""
     known = described(signature.columns or signature.tensors, "input")
     if signature.outputs and request.wanted.outputs:  # those it does not promise are refused before any queue
         promised = [one.name for one in described(signature.outputs, "output")]
@@ -74,13 +67,13 @@ def bind(request: Request, signature: Signature) -> Understood:
         bound = bind_arrays(_by_field(arrays, known), params, signature, "inputs")
     else:
         bound = _unchecked(arrays, params, request.parameters.get(CONTENT_TYPE), signature)
-    return Understood(bound.value, bound.params, bound.unwrapped, request.wanted)
+    return bound._replace(note=request.wanted)
 
 
 def wanted(bound: Bound) -> Wanted:
     """What the request that was bound here said of its answer."""
-    assert isinstance(bound, Understood)
-    return bound.wanted
+    assert isinstance(bound.note, Wanted)
+    return bound.note
 
 
 def require_outputs(asked: Sequence[str], names: Sequence[str]) -> None:

@@ -57,3 +57,34 @@ def test_requests_are_read_one_by_one(inputs: ModuleType) -> None:
     request: Any = Value("request", (Part("inputs", JSON, (1,), b'{"inputs": [1]}'),))
     with pytest.raises(inputs.Unjoinable):
         inputs.given((request, request), None)
+
+
+@pytest.mark.parametrize("rows", [(), (1, 2)], ids=["alone", "joined"])
+@pytest.mark.parametrize("names", [("x",), ("x", "y")])
+def test_a_block_is_the_frame_that_its_columns_one_by_one_would_be_and_a_model_may_write_to_it(
+    inputs: ModuleType, names: tuple[str, ...], rows: tuple[int, ...]
+) -> None:
+    numbers = np.arange(3 * len(names), dtype="<f4").reshape(3, -1)
+    block = Part(None, "<f4", numbers.shape, bytearray(numbers.tobytes()), names)
+    parts = [Part(name, "<f4", (3,), bytearray(numbers[:, at].tobytes())) for at, name in enumerate(names)]
+    found, expected = (inputs.given((value,), None, rows) for value in (frame(block), frame(*parts)))
+    pd.testing.assert_frame_equal(found, expected)
+    assert found.to_numpy().flags.f_contiguous == expected.to_numpy().flags.f_contiguous
+    found.iloc[0, 0] = 5.0
+    assert found.iloc[0, 0] == 5.0
+
+
+def test_blocks_are_joined_by_rows(inputs: ModuleType) -> None:
+    one, other = (frame(Part(None, "|u1", (rows, 2), bytes([rows]) * rows * 2, ("x", "y"))) for rows in (1, 2))
+    pd.testing.assert_frame_equal(
+        inputs.given((one, other), None), pd.DataFrame({"x": [1, 2, 2], "y": [1, 2, 2]}, dtype="u1")
+    )
+
+
+def test_entries_joined_are_given_to_a_model_as_its_own_and_a_lone_one_as_it_came(inputs: ModuleType) -> None:
+    def written(rows: tuple[int, ...]) -> bytes:
+        data = bytearray(b"ab")
+        inputs.given((Value("array", (Part(None, "|u1", (2,), data),)),), None, rows)[:] = ord("z")
+        return bytes(data)
+
+    assert (written((1, 1)), written(())) == (b"ab", b"zz")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from serve.child import wire
 from serve.child.wire import (
     Answers,
+    Batch,
     Chunk,
     Done,
     Failed,
@@ -21,6 +22,7 @@ from serve.child.wire import (
     Pong,
     Predict,
     Ready,
+    Results,
     Stop,
     Stream,
     Value,
@@ -43,6 +45,7 @@ parts = st.builds(
     st.sampled_from(["<f4", "|b1", "<M8[ns]", wire.JSON, wire.BASE64]),
     st.lists(st.integers(0, 5), max_size=3).map(tuple),
     buffers,
+    st.lists(text, max_size=3).map(tuple),
 )
 values = st.builds(Value, st.sampled_from(["array", "arrays", "frame", "json"]), st.lists(parts, max_size=3).map(tuple))
 faults = st.builds(Fault, st.sampled_from(["caller", "model", "worker"]), text, text, text)
@@ -52,6 +55,8 @@ messages: st.SearchStrategy[Message] = st.one_of(
     st.builds(Failed, faults),
     st.builds(Predict, st.lists(values, max_size=3).map(tuple), st.dictionaries(text, plain, max_size=3)),
     st.builds(Answers, st.lists(values | faults, max_size=3).map(tuple), st.floats(0, 1e6)),
+    st.builds(Batch, values, st.lists(st.integers(0, 9)).map(tuple), st.dictionaries(text, plain, max_size=3)),
+    st.builds(Results, values, st.floats(0, 1e6)),
     st.builds(Stream, values, st.dictionaries(text, plain, max_size=3)),
     st.builds(Chunk, values),
     st.sampled_from([Next(), Stop(), Done(), Ping(), Pong()]),
@@ -157,6 +162,9 @@ def predict(**part: Any) -> dict[str, Any]:
         (predict(bytes=1), "has more bytes than its header announces"),
         (predict(bytes="2"), "unreadable frame: TypeError"),
         (predict(shape=None), "unreadable frame: TypeError"),
+        ({"message": "batch", "value": {"kind": "array", "parts": []}, "params": {}}, "unreadable frame: KeyError"),
+        ({"message": "results", "value": {"kind": "array"}, "seconds": 0}, "unreadable frame: KeyError"),
+        (predict(columns=5), "unreadable frame: TypeError"),
         ({"message": "ping"}, "has more bytes than its header announces"),
     ],
 )

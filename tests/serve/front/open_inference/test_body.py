@@ -51,13 +51,13 @@ def test_a_reading_is_the_same_in_another_process(model: Model) -> None:
     body, json_length = mixed()
     reading = pickle.loads(pickle.dumps(read(body, json_length)))
     bound = pickle.loads(b"".join(pack(reading.bind(columns(a="float", b="long", c="string")))))
-    assert (reading.size, bound.rows, bound.wanted) == (len(body), 2, Wanted())
+    assert (reading.size, bound.rows, bound.note) == (len(body), 2, Wanted())
 
 
 def test_the_answer_is_wanted_as_the_request_says() -> None:
     outputs = [{"name": "y"}, {"name": "z", "parameters": {"binary_data": False}}]
     told = {"id": "7", "inputs": [X], "outputs": outputs, "parameters": {"binary_data_output": True}}
-    wanted = read(told).bind(XS).wanted
+    wanted = read(told).bind(XS).note
     assert (wanted.id, wanted.outputs) == ("7", ("y", "z"))
     assert [wanted.in_binary(name) for name in ("y", "z")] == [True, False]
 
@@ -75,7 +75,7 @@ def test_a_body_without_json_is_the_models_one_input(model: Model) -> None:
     body = np.array([[1, 2], [3, 4]], "f4").tobytes()
     bound = read(body, 0).bind(MATRIX)
     assert model.given(bound).tolist() == [[1.0, 2.0], [3.0, 4.0]]
-    assert bound.wanted == Wanted(binary=True)
+    assert bound.note == Wanted(binary=True)
     assert model.given(read(b"\0\0\0\0\0\0\0\0", 0).bind(XS))["x"].tolist() == [0.0]
     assert model.given(read("é".encode(), 0).bind(columns(x="string")))["x"].tolist() == ["é"]
 

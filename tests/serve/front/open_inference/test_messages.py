@@ -111,7 +111,7 @@ def test_outputs_and_params_are_asked_for_as_in_rest() -> None:
         one("x", "FP64", 1, fp64_contents=[1.0]), parameters={**parameters, **reserved}, outputs=[{"name": "b"}]
     )
     bound = MessageReading(message).bind(signature)
-    assert (bound.params, bound.wanted.outputs) == ({"times": 2, "scale": 0.5}, ("b",))
+    assert (bound.params, bound.note.outputs) == ({"times": 2, "scale": 0.5}, ("b",))
     found = answered(message, _outputs.to_value(pd.DataFrame({"a": [1], "b": [2]})), signature)
     assert [output.name for output in found.outputs] == ["b"]
 

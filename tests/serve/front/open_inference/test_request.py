@@ -9,8 +9,9 @@ import pytest
 from serve.errors import InvalidInputs, MalformedRequest, ServeError
 from serve.front.open_inference import request
 from serve.front.open_inference.elements import objects, to_raw
-from serve.front.open_inference.request import Request, Understood, Wanted
+from serve.front.open_inference.request import Request, Wanted
 from serve.front.open_inference.tensor import Tensor
+from serve.signature.binding import Bound
 from serve.signature.spec import AnyType, ArrayType, Column, ObjectType, Param, Property, Signature
 from tests.serve.front.open_inference.conftest import Model
 from tests.serve.front.open_inference.signatures import columns, tensors
@@ -26,7 +27,7 @@ def raw(*items: bytes) -> memoryview:
     return memoryview(to_raw(objects(items, (len(items),))))
 
 
-def bound(signature: Signature, *inputs: Tensor, wanted: Wanted | None = None, **parameters: Any) -> Understood:
+def bound(signature: Signature, *inputs: Tensor, wanted: Wanted | None = None, **parameters: Any) -> Bound:
     return request.bind(Request(inputs, parameters, wanted or Wanted()), signature)
 
 
@@ -184,7 +185,7 @@ def test_what_does_not_fit_is_told_in_a_sentence(
 
 def test_outputs_that_the_signature_does_not_promise_are_refused_before_the_model_is_asked() -> None:
     signature = columns(x="double", outputs=columns(y="double", z="long"))
-    assert bound(signature, X, wanted=Wanted(outputs=("z", "output-0"))).wanted.outputs == ("z", "output-0")
+    assert bound(signature, X, wanted=Wanted(outputs=("z", "output-0"))).note.outputs == ("z", "output-0")
     with pytest.raises(InvalidInputs, match=r"the model has no output 'x'; it has y, z"):
         bound(signature, X, wanted=Wanted(outputs=("y", "x")))
 
