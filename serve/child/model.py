@@ -40,7 +40,7 @@ class Model:
     def __init__(self, pyfunc: Any) -> None:
         self._pyfunc = pyfunc
         self._predict = direct(pyfunc)
-        self._threads = Threads.of_torch()
+        self._threads = Threads.of(sys.modules.get("torch"))
 
     def predict(self, values: tuple[wire.Value, ...], params: dict[str, Any]) -> wire.Answers:
         """One answer for each of `values`, in order, and the seconds the model took."""

@@ -9,9 +9,8 @@ with.
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
-from typing import Callable, Dict, Iterator, List
+from typing import Any, Callable, Dict, Iterator, List
 
 _TRIES = 3
 _WORTH = 1.25
@@ -33,9 +32,8 @@ class Threads:
         self._sizes: Dict[int, List[_Tried]] = {}
 
     @classmethod
-    def of_torch(cls) -> Threads:
-        """Those of torch, where the model brought it."""
-        torch = sys.modules.get("torch")
+    def of(cls, torch: Any) -> Threads:
+        """Those of the module torch; None where the model did not bring it."""
         if torch is None:
             return cls(1, lambda _: None)
         return cls(torch.get_num_threads(), torch.set_num_threads)
