@@ -14,7 +14,6 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import httptools
 from fastapi import FastAPI
 from starlette.routing import Match, Route
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -65,22 +64,6 @@ class Door(HttpToolsProtocol):
         self._ways, self._outbox = ways, outbox
         self._exchange: Exchange | None = None  # the last one; others may wait behind it in uvicorn's pipeline
 
-    def data_received(self, data: bytes) -> None:
-        """As uvicorn's, but for upgrades that we don't know: the parser would skip the bodies of such requests."""
-        self._unset_keepalive_if_required()
-        left: bytes | memoryview = data
-        while True:
-            try:
-                return self.parser.feed_data(left)
-            except httptools.HttpParserUpgrade as upgrade:
-                if self._should_upgrade():
-                    return self.handle_websocket_upgrade()
-                left = memoryview(left)[upgrade.args[0] :]
-                self._begin_anew()
-            except httptools.HttpParserError:
-                self.logger.warning("Invalid HTTP request received.")
-                return self.send_400_response("Invalid HTTP request received.")
-
     def on_message_begin(self) -> None:
         self.url, self.expect_100_continue, self.headers = b"", False, []
 
@@ -89,7 +72,7 @@ class Door(HttpToolsProtocol):
         if exchange is not None:
             self._exchange = exchange
             self.cycle = exchange  # type: ignore[assignment]  # it has what uvicorn asks a cycle for
-        elif not self._wants_too_much():
+        else:
             self._make_scope()
             super().on_headers_complete()
 
@@ -102,7 +85,7 @@ class Door(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         if isinstance(self.cycle, Exchange):
             self.cycle.end()
-        elif not self._wants_too_much():
+        else:
             super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -126,20 +109,6 @@ class Door(HttpToolsProtocol):
         if not exchange.keep_alive:
             self.transport.close()
         self.on_response_complete()
-
-    def _wants_too_much(self) -> bool:
-        """Whether the request asks for an upgrade that we don't know: it will come anew without."""
-        asks = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
-        return asks and not self._should_upgrade()
-
-    def _begin_anew(self) -> None:
-        """Read the head of a request again, as if it asked for no upgrade: clients of HTTP/2 do, in passing."""
-        lines = b"".join(b"%b: %b\r\n" % pair for pair in self.headers if pair[0] != b"upgrade")
-        head = b"%b %b HTTP/%b\r\n%b\r\n"
-        asked = (self.parser.get_method(), self.url, self.parser.get_http_version().encode(), lines)
-        self.parser = httptools.HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
-        self.parser.feed_data(head % asked)
 
     def _make_scope(self) -> None:
         """What uvicorn makes for each request as it begins."""
