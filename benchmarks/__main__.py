@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "benchmarks" / "results.json"
-_PARTS = ("t", "f", "rows", "compute", "footprint", "switch", "models")
+_PARTS = ("t", "f", "rows", "compute", "spared", "footprint", "switch", "models")
 
 
 def main(
@@ -39,7 +39,7 @@ def main(
     stage = Stage(folder.resolve(), Path(sys.prefix), ROOT / ".venv-bench")
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     results["machine"] = machine()
-    rounds, seconds = (1, 2) if quick else (3, 4)
+    rounds, seconds = (1, 2) if quick else (3, 3)
     for part in only or _PARTS:
         results[part] = _measured(part, stage, rounds, seconds, quick=quick)
         log.info("part measured", part=part)
@@ -60,6 +60,8 @@ def _measured(part: str, stage: Stage, rounds: int, seconds: int, *, quick: bool
         return runs.rows(stage, (1, 256) if quick else (1, 16, 64, 256, 1024, 4096, 10_000), rounds, seconds)
     if part == "compute":
         return runs.compute(stage, rounds, seconds)
+    if part == "spared":
+        return runs.spared(stage, rounds, seconds)
     if part == "footprint":
         return runs.footprint(stage, stage.t, rounds)
     if part == "switch":

@@ -131,6 +131,17 @@ def _compute(found: Results) -> Iterator[str]:
     yield from _table(["of up to so many rows", *names], [["batches", *(f"{count:,.0f}" for count in ends.values())]])
 
 
+def _spared(found: Results) -> Iterator[str]:
+    size, best = max(found["bare"].items(), key=lambda one: one[1])
+    yield "## C, with a core for the server\n"
+    yield (
+        "Above, the model's two threads have both cores, and each moment that the server or the load takes of one holds"
+        " up the other.\nWith one thread for the model, beside the bare model with one:\n"
+    )
+    yield from _loads({f"{PINION}, 16 connections": found[PINION]})
+    yield f"{number(found[PINION]['rps'] / best)} × the bare model's best, {number(best)} rows/s in batches of {size}.\n"
+
+
 def _footprint(servers: Results) -> Iterator[str]:
     yield "## Memory and start, T\n\nEach by itself, after some seconds of requests; Pinion's environment is warm.\n"
     told = (
@@ -173,6 +184,7 @@ _SECTIONS: Mapping[str, Callable[[Results], Iterator[str]]] = {
     "f": _connections("F, one row a request"),
     "rows": _rows,
     "compute": _compute,
+    "spared": _spared,
     "footprint": _footprint,
     "switch": _switch,
     "models": _models,

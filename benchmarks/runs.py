@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import statistics
 import subprocess
 import threading
@@ -166,10 +167,30 @@ def compute(stage: Stage, rounds: int, seconds: int) -> Numbers:
     return found
 
 
-def _bare(stage: Stage, subject: Subject, seconds: float) -> Mapping[str, float]:
+def spared(stage: Stage, rounds: int, seconds: int) -> Numbers:
+    """Model C with one thread, beside the bare model with one: there is a core for the server, as there mostly is."""
+    subject = stage.c
+    repo = stage.repository(subject.name, [(subject.name, subject)])
+    bodies = [npy(subject.rows[at : at + 1]) for at in range(64)]
+    bare: list[Mapping[str, float]] = []
+    served: list[Measured] = []
+    for _ in range(rounds):
+        bare.append(_bare(stage, subject, seconds / 3, OMP_NUM_THREADS="1"))
+        server = stage.pinion(repo, PINION_WORKER__THREADS="1")
+        with stage.running([server], subject.body(subject.rows[:1])) as (one,):
+            load.measure(one.url, bodies, 16, 2, NPY)
+            served.append(load.measure(one.url, bodies, 16, seconds, NPY))
+    best = {size: statistics.median(run[size] for run in bare) for size in bare[0]}
+    found = {"bare": best, "Pinion": _median(served)}
+    log.info("measured", model="c, one thread", **found)
+    return found
+
+
+def _bare(stage: Stage, subject: Subject, seconds: float, **variables: str) -> Mapping[str, float]:
     program = Path(__file__).parent / "peers" / "bare.py"
     python = next((stage.state / "environments").glob("*/bin/python"), stage.ours / "bin" / "python")
-    done = subprocess.run([python, program, subject.folder, str(seconds)], capture_output=True, text=True, check=True)
+    command = [python, program, subject.folder, str(seconds)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **variables})
     rates: Mapping[str, float] = json.loads(done.stdout.splitlines()[-1])
     return rates
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 _SLOWER, _FASTER = 0.05, 0.5  # what disturbs a measurement makes it longer, never shorter
 _MOST_TIMES_SLOWER = 2  # than known is one measurement taken for: a pause of the machine says nothing of the model
-_AS_GOOD = 1.04  # within a few hundredths no measurement tells two sizes apart: the smaller answers sooner
+_AS_GOOD = 1.06  # within a few hundredths no measurement tells two sizes apart: the smaller answers sooner
 _ENOUGH_TIMES = 5
 _FORGOTTEN_AFTER = 200  # batches
 

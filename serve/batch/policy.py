@@ -68,7 +68,7 @@ class Policy:
         """How many rows to wait for, where `waiting` are there and `returning` may come back; `waiting` for none."""
         if not self.batchable or returning <= 0:
             return waiting
-        return max(waiting, min(waiting + returning, self.limit()))
+        return max(waiting, min(waiting + returning, self.limit(), self.costs.knee() or waiting))
 
     def patience(self) -> float:
         """For how many seconds; 0 where that is too short to be waited for."""

@@ -2,17 +2,19 @@
 
 Sharing out a small batch takes longer than computing it, and a core that a model does not need is worth more to those
 around it. Each size (by powers of two) is tried with one thread and with all; all of them are used where that is
-faster by a quarter at least. Only torch can be told between two calls; other libraries keep the number they started
-with.
+faster by a quarter at least. What is not used is tried again from time to time: one disturbed measurement must not
+settle it for ever. Only torch can be told between two calls; other libraries keep the number they started with.
 """
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import time
-from typing import Any, Callable, Dict, Iterator, List
+from typing import Any, Callable, Deque, Dict, Iterator, List
 
 _TRIES = 3
+_AGAIN_AFTER = 64  # batches of a size
 _WORTH = 1.25
 
 
@@ -55,19 +57,29 @@ class Threads:
         tried = self._sizes.get(size)
         if tried is None:
             tried = self._sizes[size] = [_Tried(threads) for threads in self._choices]
-        fewest = min(tried, key=lambda one: one.times)
-        if fewest.times < _TRIES:
-            return fewest
+        for one in tried:
+            if len(one.recent) < _TRIES or one.unused >= _AGAIN_AFTER:
+                return self._taken(one, tried)
         one, most = tried[0], tried[-1]
-        return most if most.least * _WORTH <= one.least else one
+        return self._taken(most if most.least * _WORTH <= one.least else one, tried)
+
+    @staticmethod
+    def _taken(chosen: _Tried, tried: List[_Tried]) -> _Tried:
+        for one in tried:
+            one.unused = 0 if one is chosen else one.unused + 1
+        return chosen
 
 
 class _Tried:
-    """A number of threads at one size: how often it was tried, and the least seconds a row."""
+    """A number of threads at one size: the seconds a row of the last tries, and how many batches ago they were."""
 
     def __init__(self, threads: int) -> None:
-        self.threads, self.times, self.least = threads, 0, float("inf")
+        self.threads, self.unused = threads, 0
+        self.recent: Deque[float] = collections.deque(maxlen=_TRIES)
+
+    @property
+    def least(self) -> float:
+        return min(self.recent)
 
     def observe(self, seconds: float) -> None:
-        self.times += 1
-        self.least = min(self.least, seconds)
+        self.recent.append(seconds)
