@@ -86,12 +86,20 @@ def _reached(results: Results) -> Iterator[str]:
     yield from _table(["figure", "reach", "measured", ""], told, numeric=False)
 
 
+_BY_CONNECTIONS = {
+    "rps": "requests a second",
+    "p50_ms": "p50, ms",
+    "p99_ms": "p99, ms",
+    "memory_mb": "memory, MB",
+}
+
+
 def _connections(title: str) -> Callable[[Results], Iterator[str]]:
     """The section of a model's numbers by server and number of connections."""
 
     def section(servers: Results) -> Iterator[str]:
         yield f"## {title}\n"
-        for figure, told in (("rps", "requests a second"), ("p50_ms", "p50, ms"), ("p99_ms", "p99, ms")):
+        for figure, told in _BY_CONNECTIONS.items():
             yield from _by_level(f"{told}, by connections", servers, figure)
         yield from _failures(servers)
 
@@ -112,6 +120,7 @@ def _rows(forms: Results) -> Iterator[str]:
     ours = {f"{PINION}, {form}": forms[form] for form in FORMS if form in forms}
     others = {name: numbers for name, numbers in forms.items() if name not in FORMS}
     yield from _by_level("rows a second, by rows a request", ours | others, "rows_per_second")
+    yield from _by_level("memory, MB, after them", ours, "memory_mb")
 
 
 def _compute(found: Results) -> Iterator[str]:
@@ -139,7 +148,8 @@ def _spared(found: Results) -> Iterator[str]:
         " up the other.\nWith one thread for the model, beside the bare model with one:\n"
     )
     yield from _loads({f"{PINION}, 16 connections": found[PINION]})
-    yield f"{number(found[PINION]['rps'] / best)} × the bare model's best, {number(best)} rows/s in batches of {size}.\n"
+    kept = number(found[PINION]["rps"] / best)
+    yield f"{kept} × the bare model's best, {number(best)} rows/s in batches of {size}.\n"
 
 
 def _footprint(servers: Results) -> Iterator[str]:

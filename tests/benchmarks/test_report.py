@@ -17,6 +17,7 @@ SECTIONS = {
     "f": "## F, one row a request",
     "rows": "## T, many rows a request",
     "compute": "## C, beside the bare model",
+    "spared": "## C, with a core for the server",
     "footprint": "## Memory and start, T",
     "switch": "## Switch of a release",
     "models": "## Many models in a release",
@@ -25,7 +26,7 @@ PLOTS = {"t": "connections.svg", "rows": "rows.svg", "models": "models.svg"}
 
 
 def run(rps: float, p50: float = 1.0, p99: float = 2.0, refused: int = 0) -> Results:
-    return {"rps": rps, "p50_ms": p50, "p99_ms": p99, "refused": refused, "failed": 0}
+    return {"rps": rps, "p50_ms": p50, "p99_ms": p99, "refused": refused, "failed": 0, "memory_mb": 100.0}
 
 
 def many(form: float) -> Results:
@@ -67,6 +68,7 @@ def results() -> Results:
             "overload": run(90, refused=1_234),
             "batches": {"8.0": 12.0, "+Inf": 1.0},
         },
+        "spared": {"bare": {"1": 40.0, "4": 50.0}, PINION: run(49)},
         "footprint": {
             PINION: size(8, 85, 90),
             "mlflow models serve": size(8, 100, 1),

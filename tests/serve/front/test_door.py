@@ -277,3 +277,9 @@ async def test_what_is_no_http_is_refused_and_the_connection_closed(caller: Call
     reply = await caller.reply()
     assert (reply.status, reply.headers[b"connection"]) == (400, b"close")
     assert await caller.rest() == b""
+
+
+async def test_an_upgrade_that_we_do_not_know_is_answered_without_it(caller: Caller) -> None:
+    await caller.send(get("connection: upgrade, http2-settings", "upgrade: h2c", "http2-settings: AAMAAABk"))
+    assert (await caller.reply()).body == b'"plain"'
+    await still_sane(caller)
