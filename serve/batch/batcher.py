@@ -21,7 +21,7 @@ _MOST_IN_VAIN = 6
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """A request waiting for its answer, and the slot the answer goes into.
+    """A request of so many `rows` waiting for its answer, and the slot the answer goes into.
 
     `deadline` and `arrived` are readings of the batcher's clock, in seconds. `attempts` counts the workers that
     died with it.
@@ -33,11 +33,8 @@ class Entry:
     deadline: float
     arrived: float
     reply: asyncio.Future[Any]
-    rows: int = field(init=False)
+    rows: int
     attempts: int = 0
-
-    def __post_init__(self) -> None:
-        self.rows = self.value.rows
 
     @property
     def patience(self) -> float:
@@ -92,6 +89,8 @@ class Bell:
         await sleeper
 
     def ring(self) -> None:
+        if not self._sleepers:
+            return
         sleepers, self._sleepers = self._sleepers, []
         for one in sleepers:
             if not one.done():  # as it is where it was cancelled
@@ -150,24 +149,12 @@ class Batcher:
             elif await self._gathered(answered - (self._came - came)):
                 answered = 0  # once is enough
             else:
-                await self._brought(answered)
-                if over():
-                    break
                 batch = [self._pop() for _ in range(self._policy.count(self._waiting))]
-                wanted = [entry for entry in batch if self._still_wanted(entry)]
+                now = self._clock()
+                wanted = [entry for entry in batch if self._still_wanted(entry, now)]
                 if wanted:
                     return wanted
         return []
-
-    async def _brought(self, answered: int) -> None:
-        """Let the event loop's turns bring more, as long as each does and fewer wait than were just answered.
-
-        While the loop itself is what callers wait for, many small batches would only keep it from them longer.
-        """
-        came = -1
-        while came != self._came and self.rows < answered:
-            came = self._came
-            await asyncio.sleep(0)
 
     async def _gathered(self, returning: int) -> bool:
         """Whether callers who may come back were waited for; not where that does not pay, or has not of late."""
@@ -208,8 +195,8 @@ class Batcher:
         self.rows -= entry.rows
         return entry
 
-    def _still_wanted(self, entry: Entry) -> bool:
+    def _still_wanted(self, entry: Entry, now: float) -> bool:
         """False, and dropped or refused, where the caller left or the deadline passed."""
-        if entry.deadline <= self._clock():
+        if entry.deadline <= now:
             entry.refuse(DeadlineExceeded(self.name, entry.patience))
         return not entry.reply.done()

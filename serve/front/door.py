@@ -62,6 +62,7 @@ class Door(HttpToolsProtocol):
     def __init__(self, ways: Ways, outbox: "Outbox", **uvicorn: Any) -> None:
         super().__init__(**uvicorn)
         self._ways, self._outbox = ways, outbox
+        self._idle_since: float | None = None
         self._exchange: Exchange | None = None  # the last one; others may wait behind it in uvicorn's pipeline
 
     def on_message_begin(self) -> None:
@@ -93,7 +94,38 @@ class Door(HttpToolsProtocol):
             self._exchange.leave()
         if isinstance(self.cycle, Exchange):
             self.cycle = None  # type: ignore[assignment]  # as it is at first
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
         super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """As uvicorn's, but for the timer of idle connections: set once, it looks, in place of one for each answer."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._idle_since = self.loop.time()
+            if self.timeout_keep_alive_task is None:
+                self._look_in(self.timeout_keep_alive)
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:
+            return
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._look_in(left)
+        elif not self.transport.is_closing():
+            self.transport.close()
+
+    def _look_in(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle_since = None
 
     def reply(self, exchange: "Exchange", answer: Answer) -> None:
         """Have an answer written, whole; it raises where that can't be sent."""

@@ -113,7 +113,7 @@ class Pool:
         """
         now = time.monotonic()
         reply: asyncio.Future[wire.Value] = self._loop.create_future()
-        entry = Entry(bound.value, bound.params, bound.group, now + timeout_seconds, now, reply)
+        entry = Entry(bound.value, bound.params, bound.group, now + timeout_seconds, now, reply, bound.rows)
         self._queue(entry)
         return entry
 
@@ -147,7 +147,8 @@ class Pool:
         """The answer in chunks, once there is one, each in `timeout_seconds`; who leaves before its end closes it."""
         now = time.monotonic()
         reply: asyncio.Future[Chunks] = self._loop.create_future()
-        entry = StreamEntry(bound.value, bound.params, object(), now + timeout_seconds, now, reply)  # batched with none
+        alone = object()  # batched with none
+        entry = StreamEntry(bound.value, bound.params, alone, now + timeout_seconds, now, reply, bound.rows)
         self._queue(entry)
         try:
             await reply

@@ -23,7 +23,7 @@ def entry(
 ) -> Entry:
     value = Value("array", (Part(None, "|u1", (rows,), bytes(rows)),))
     reply: asyncio.Future[Value] = (loop or asyncio.get_running_loop()).create_future()
-    return Entry(value, {}, group, clock() + within, clock(), reply)
+    return Entry(value, {}, group, clock() + within, clock(), reply, value.rows)
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ async def test_the_first_word_on_an_entry_is_the_last(clock: FakeClock) -> None:
 def stream_entry(clock: FakeClock) -> StreamEntry:
     value = Value("array", (Part(None, "|u1", (1,), b"0"),))
     reply: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-    return StreamEntry(value, {}, object(), clock() + 10.0, clock(), reply)
+    return StreamEntry(value, {}, object(), clock() + 10.0, clock(), reply, value.rows)
 
 
 async def test_the_reply_to_a_stream_is_its_chunks_with_the_first_of_them(clock: FakeClock) -> None:

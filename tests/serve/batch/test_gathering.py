@@ -29,7 +29,7 @@ class Queue:
     def comes(self, rows: int = 1, within: float = 10.0) -> Entry:
         value = Value("array", (Part(None, "|u1", (rows,), bytes(rows)),))
         reply = asyncio.get_running_loop().create_future()
-        one = Entry(value, {}, "a", self.clock() + within, self.clock(), reply)
+        one = Entry(value, {}, "a", self.clock() + within, self.clock(), reply, value.rows)
         self.batcher.put(one)
         return one
 
@@ -232,20 +232,6 @@ def test_of_two_workers_that_wait_for_the_same_callers_one_gets_them_and_the_oth
         assert [await take for take in waiting] == [[last]]
 
     play(story)
-
-
-def test_who_comes_with_the_loop_s_next_turns_joins_without_a_wait_while_fewer_are_there_than_were_answered() -> None:
-    async def story(queue: Queue) -> None:
-        def others(left: int) -> None:
-            queue.comes()
-            if left > 1:
-                asyncio.get_running_loop().call_soon(others, left - 1)
-
-        queue.comes()
-        asyncio.get_running_loop().call_soon(others, 5)
-        assert await queue.taken(answered=3) == (3, 0.0)
-
-    play(story, fixed=0.0004)
 
 
 def test_there_is_room_until_as_many_rows_wait_as_the_queue_holds() -> None:

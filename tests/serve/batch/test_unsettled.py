@@ -14,7 +14,7 @@ VALUE = Value("json", (Part(None, JSON, (), b"1"),))
 
 def entry(within: float) -> Entry:
     now = time.monotonic()
-    return Entry(VALUE, {}, "a", now + within, now, asyncio.get_running_loop().create_future())
+    return Entry(VALUE, {}, "a", now + within, now, asyncio.get_running_loop().create_future(), VALUE.rows)
 
 
 @pytest.fixture

@@ -103,7 +103,7 @@ class Teller:
             self.outcomes.append("fault")
             raise ZeroDivisionError("fault")
         reply: asyncio.Future[Value] = asyncio.get_running_loop().create_future()
-        entry = Entry(value(text), {}, None, time.monotonic() + 60, time.monotonic(), reply)
+        entry = Entry(value(text), {}, None, time.monotonic() + 60, time.monotonic(), reply, rows=1)
         if text.startswith(b"late"):
             entry.refuse(DeadlineExceeded("teller", 1))
         elif text.startswith(b"hold"):
