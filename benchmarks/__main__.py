@@ -30,6 +30,8 @@ _PARTS = ("t", "f", "rows", "compute", "spared", "footprint", "switch", "models"
 def main(
     only: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(_PARTS)}; may be repeated.")] = None,
     quick: Annotated[bool, typer.Option(help="One short round of each, written nowhere.")] = False,
+    rounds: Annotated[int, typer.Option(help="How often each server has its turn.")] = 3,
+    seconds: Annotated[int, typer.Option(help="How long a turn is.")] = 3,
     folder: Annotated[Path, typer.Option(help="Where models, repositories and environments are kept.")] = ROOT
     / ".bench",
 ) -> None:
@@ -38,8 +40,9 @@ def main(
         raise typer.BadParameter(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(_PARTS)}")
     stage = Stage(folder.resolve(), Path(sys.prefix), ROOT / ".venv-bench")
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    results["machine"] = machine()
-    rounds, seconds = (1, 2) if quick else (3, 3)
+    if quick:
+        rounds, seconds = 1, 2
+    results["machine"] = {**machine(), "turns": f"{rounds} of {seconds} s for each figure"}
     for part in only or _PARTS:
         results[part] = _measured(part, stage, rounds, seconds, quick=quick)
         log.info("part measured", part=part)
