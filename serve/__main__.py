@@ -170,6 +170,7 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         app,
         http=functools.partial(Door, Ways(app), Outbox()),  # type: ignore[arg-type]  # what makes a protocol, if not its class
         loop="uvloop",
+        ws="none",
         lifespan="on",
         access_log=False,
         log_config=None,

@@ -76,6 +76,8 @@ class Door(HttpToolsProtocol):
         else:
             self._make_scope()
             super().on_headers_complete()
+            if self.parser.should_upgrade():  # to what we do not speak: its body would be read as another request
+                self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         if isinstance(self.cycle, Exchange):

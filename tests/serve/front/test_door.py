@@ -279,7 +279,16 @@ async def test_what_is_no_http_is_refused_and_the_connection_closed(caller: Call
     assert await caller.rest() == b""
 
 
-async def test_an_upgrade_that_we_do_not_know_is_answered_without_it(caller: Caller) -> None:
-    await caller.send(get("connection: upgrade, http2-settings", "upgrade: h2c", "http2-settings: AAMAAABk"))
+UPGRADE = ("connection: upgrade, http2-settings", "upgrade: h2c", "http2-settings: AAMAAABk")
+
+
+async def test_an_upgrade_that_we_do_not_know_is_answered_without_it_and_nothing_after(caller: Caller) -> None:
+    await caller.send(get(*UPGRADE))
     assert (await caller.reply()).body == b'"plain"'
-    await still_sane(caller)
+    assert await caller.rest() == b""
+
+
+async def test_the_body_of_what_asks_for_an_upgrade_is_never_read_as_a_request(caller: Caller) -> None:
+    await caller.send(post(get(), *UPGRADE))
+    assert (await caller.reply()).headers[b"connection"] == b"close"
+    assert await caller.rest() == b""
