@@ -53,7 +53,10 @@ class Running:
 
 
 def _pss(pid: int) -> int:
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):  # it has ended since it was listed
+        return 0
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) * 1024
 
 
