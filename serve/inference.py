@@ -9,7 +9,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from prometheus_client import Counter
 
@@ -47,6 +47,14 @@ class Reading(Protocol):
 
     def bind(self, signature: Signature) -> Bound:
         """What a worker takes; `MalformedRequest` or `InvalidInputs` where the data is not that."""
+
+
+@runtime_checkable
+class ShortReading(Reading, Protocol):
+    """Data that may be read here and now although it is large."""
+
+    def short(self, signature: Signature) -> Bound | None:
+        """What `bind` gives, where that takes a millisecond or so; None where it takes longer, or can't be done."""
 
 
 class InferenceRequest(NamedTuple):
@@ -119,12 +127,18 @@ class Inference:
 
         Once there is a reply, or nobody waits for it any more, `answered` must be called.
         """
-        if self._aside.takes(request.reading.size):
+        reading = request.reading
+        large = self._aside.takes(reading.size)
+        if large and not isinstance(reading, ShortReading):
             return None
         deployed = self._found(request)
+        signature = deployed.snapshot.signature
         try:
             deployed.pool.require_room()
-            bound = self._checked(request, deployed, request.reading.bind(deployed.snapshot.signature))
+            bound = reading.short(signature) if large and isinstance(reading, ShortReading) else reading.bind(signature)
+            if bound is None:
+                return None
+            self._check(request, deployed, bound)
             return Asked(deployed, bound, deployed.pool.ask(bound, self._timeout))
         except BaseException as error:
             self._count_failed(deployed, error)
@@ -233,15 +247,14 @@ class Inference:
     async def _bind(self, request: InferenceRequest, deployed: Deployed) -> Bound:
         deployed.pool.require_room()
         reading = request.reading
-        return self._checked(
-            request, deployed, await self._aside.run(reading.size, reading.bind, deployed.snapshot.signature)
-        )
+        bound = await self._aside.run(reading.size, reading.bind, deployed.snapshot.signature)
+        self._check(request, deployed, bound)
+        return bound
 
-    def _checked(self, request: InferenceRequest, deployed: Deployed, bound: Bound) -> Bound:
+    def _check(self, request: InferenceRequest, deployed: Deployed, bound: Bound) -> None:
         if bound.rows > self._max_rows:
             raise PayloadTooLarge(f"the request has {bound.rows} rows; at most {self._max_rows} are taken at once")
         self._metrics.stages.series(deployed.snapshot.name, "parse").observe(time.perf_counter() - request.received)
-        return bound
 
 
 def _response(deployed: Deployed, bound: Bound, value: Value) -> InferenceResponse:

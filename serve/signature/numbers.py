@@ -16,6 +16,8 @@ from serve.signature.spec import Signature, Uniform
 
 _EXACT = 2.0**53  # up to here an integer is a float exactly, and a float32 no matter by which way
 _PARSER_BYTES = 2**20  # a parser keeps as much memory as its largest document needed
+_FEW = 1024
+SHORT_BYTES = 2**20  # are read in a millisecond or two
 
 _parser = simdjson.Parser()
 
@@ -86,8 +88,14 @@ def _measured(rows: Any, inner: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
 
 
 def _is_exact(flat: np.ndarray[Any, Any]) -> bool:
-    """Whether all are within ±2⁵³: one product says so faster than the least and the largest do, and errs to no."""
-    with np.errstate(over="ignore"):  # more than any float is more than that
+    """Whether all are within ±2⁵³.
+
+    Of few, one product says so faster than the least and the largest do, and errs to no; of many, it would wake BLAS's
+    threads, on cores that others need.
+    """
+    if flat.size > _FEW:
+        return bool(np.minimum.reduce(flat) >= -_EXACT and np.maximum.reduce(flat) <= _EXACT)
+    with np.errstate(over="ignore"):  # beyond every float is beyond the limit too
         return bool(np.dot(flat, flat) <= _EXACT**2)
 
 

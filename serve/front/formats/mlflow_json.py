@@ -21,6 +21,9 @@ class JsonReading(NamedTuple):
     def size(self) -> int:
         return len(self.body)
 
+    def short(self, signature: Signature) -> Bound | None:
+        return numbers.read(self.body, signature) if len(self.body) <= numbers.SHORT_BYTES else None
+
     def bind(self, signature: Signature) -> Bound:
         return numbers.read(self.body, signature) or bind(payload.parse(document(self.body), self.body), signature)
 

@@ -42,6 +42,9 @@ class MlflowReading:
     def size(self) -> int:
         return len(self.body)
 
+    def short(self, signature: Signature) -> Bound | None:
+        return numbers.read(self.body, signature) if len(self.body) <= numbers.SHORT_BYTES else None
+
     def bind(self, signature: Signature) -> Bound:
         short = numbers.read(self.body, signature)
         return short or bind_as_mlflow(payload.parse_leniently(_document(self.body), self.body), signature)

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from serve.child.wire import JSON, Part, Value
 from serve.errors import MalformedRequest, RequestRejected
 from serve.front.formats.mlflow_json import JsonReading, write
-from serve.signature.spec import Param, Signature
+from serve.front.schemas.invocations import MlflowReading
+from serve.inference import ShortReading
+from serve.signature.spec import Param, Signature, TensorSpec
 
 ANY = Signature(params=(Param("k", "long", 0, None),))
 
@@ -54,3 +56,32 @@ def test_any_bytes_are_a_request_or_malformed(body: bytes) -> None:
 def test_an_answer_is_its_values_predictions() -> None:
     value = Value("json", (Part(None, JSON, (), b"[1]"),))
     assert write(value) == b'{"predictions":[1]}'
+
+
+_MATRIX = Signature(tensors=(TensorSpec(None, "<f4", (-1, 4)),))
+
+
+def _body(rows: int, last: str = "4.5") -> bytes:
+    return b'{"inputs":[%b]}' % b",".join([b"[1.5,2.5,3.5,%b]" % last.encode()] * rows)
+
+
+@pytest.mark.parametrize("reading", [JsonReading, MlflowReading])
+def test_many_numbers_may_be_read_here_and_now(reading: type[JsonReading | MlflowReading]) -> None:
+    assert isinstance(reading(_body(10_000)), ShortReading)
+    short = reading(_body(10_000)).short(_MATRIX)
+    assert short is not None
+    assert short.rows == 10_000
+    assert short == reading(_body(10_000)).bind(_MATRIX)
+
+
+@pytest.mark.parametrize("reading", [JsonReading, MlflowReading])
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(_body(100_000), id="it would take long"),
+        pytest.param(_body(10_000, "9007199254740994"), id="integers that floats do not tell apart"),
+        pytest.param(_body(10_000, "null"), id="not only numbers"),
+    ],
+)
+def test_what_may_take_longer_is_left_to_be_read_aside(reading: type[JsonReading | MlflowReading], body: bytes) -> None:
+    assert reading(body).short(_MATRIX) is None
