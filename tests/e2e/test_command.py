@@ -121,12 +121,24 @@ def test_a_server_whose_log_nobody_reads_goes_on(repository: Repository) -> None
 
 
 def test_a_server_with_no_stderr_at_all_says_nothing_and_stops_cleanly(repository: Repository) -> None:
-    command = f"exec {SERVE} --repo {repository.folder} --port 0 2>&-"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = f"exec {SERVE} --repo {repository.folder} --port {port} 2>&-"
     environment = {**os.environ, "PINION_ARTIFACT__STATE": str(repository.state)}
     with subprocess.Popen(["/bin/sh", "-c", command], env=environment) as server:
         try:
-            with pytest.raises(subprocess.TimeoutExpired):
-                server.wait(3)
+            deadline = time.monotonic() + 60
+            while not _is_ready(f"http://127.0.0.1:{port}"):
+                assert server.poll() is None
+                assert time.monotonic() < deadline
         finally:
             server.terminate()
         assert server.wait(30) == 0
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health/ready").status_code == 200
+    except httpx.ConnectError:  # it does not listen yet
+        return False
