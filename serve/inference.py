@@ -7,11 +7,9 @@ out, or one of `errors`. Nothing unchecked enters a queue.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
-
-from prometheus_client import Counter
 
 from serve.aside import Aside
 from serve.batch.batcher import Entry
@@ -28,7 +26,7 @@ from serve.errors import (
     VersionNotFound,
 )
 from serve.metrics import Metrics
-from serve.rollout import Deployed, Rollout
+from serve.rollout import Deployed, Lineage, Rollout
 from serve.signature.binding import Bound
 from serve.signature.spec import Signature
 
@@ -81,7 +79,7 @@ class InferenceResponse(NamedTuple):
     value: Value
     bound: Bound
     signature: Signature
-    lineage: Mapping[str, str]
+    lineage: Lineage
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +90,7 @@ class InferenceStream:
     chunks: Chunks
     bound: Bound
     signature: Signature
-    lineage: Mapping[str, str]
+    lineage: Lineage
 
     def response(self, chunk: Value) -> InferenceResponse:
         return InferenceResponse(self.model, chunk, self.bound, self.signature, self.lineage)
@@ -120,7 +118,6 @@ class Inference:
     ) -> None:
         self._rollout, self._metrics, self._aside = rollout, metrics, aside
         self._default_model, self._max_rows, self._timeout = default_model, max_rows, timeout_seconds
-        self._counters: dict[tuple[str, str, str], Counter] = {}  # finding them by their labels takes longer
 
     def ask(self, request: InferenceRequest) -> "Asked | None":
         """Let the live model's workers have the request, or raise a `ServeError`; None where it must be read aside.
@@ -203,7 +200,7 @@ class Inference:
 
     def refused(self, error: ServeError) -> None:
         """Count a request that was refused before any model was asked."""
-        self._metrics.requests.labels("", "", error.code).inc()
+        self._metrics.requests.count("", "", error.code)
 
     def find(self, name: str | None, version: str | None = None) -> Deployed:
         """The live model of that name and version; without a name the default, or the only one."""
@@ -226,11 +223,7 @@ class Inference:
             raise
 
     def _count(self, deployed: Deployed, outcome: str) -> None:
-        labels = (deployed.snapshot.name, deployed.revision, outcome)
-        counter = self._counters.get(labels)
-        if counter is None:
-            counter = self._counters[labels] = self._metrics.requests.labels(*labels)
-        counter.inc()
+        self._metrics.requests.count(deployed.snapshot.name, deployed.revision, outcome)
 
     @contextlib.contextmanager
     def _counted(self, deployed: Deployed) -> Iterator[None]:

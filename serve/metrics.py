@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.metrics_core import HistogramMetricFamily
+from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -53,17 +53,34 @@ class Stages(Collector):
         yield family
 
 
+class Requests(Collector):
+    """A counter of requests by model, revision and outcome."""
+
+    def __init__(self, name: str, told: str) -> None:
+        self._name, self._told = name, told
+        self._counts: dict[tuple[str, str, str], int] = {}
+
+    def count(self, model: str, revision: str, outcome: str) -> None:
+        """One more."""
+        labels = (model, revision, outcome)
+        self._counts[labels] = self._counts.get(labels, 0) + 1
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        family = CounterMetricFamily(self._name, self._told, labels=["model", "revision", "outcome"])
+        for labels, count in self._counts.items():
+            family.add_metric(labels, count)
+        yield family
+
+
 class Metrics:
     """The server's metrics, all on `registry`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
-        self.requests = Counter(
-            "pinion_requests",
-            "Inference requests by model, revision and outcome ('ok' or an error code).",
-            ["model", "revision", "outcome"],
-            registry=registry,
+        self.requests = Requests(
+            "pinion_requests", "Inference requests by model, revision and outcome ('ok' or an error code)."
         )
+        registry.register(self.requests)
         self.stages = Stages(
             "pinion_stage_seconds",
             "Seconds a request spent in each stage: parse, queue, predict or first_chunk, encode.",

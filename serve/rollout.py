@@ -46,6 +46,9 @@ class RolloutOptions:
     longest_retry_seconds: float
 
 
+Lineage = tuple[tuple[str, str], ...]  # the header lines of an answer that name its model, digest, revision and run
+
+
 @dataclass(frozen=True, slots=True)
 class Deployed:
     """One live model: its bytes, the commit that pinned it, its workers, and the headers of its answers."""
@@ -54,7 +57,7 @@ class Deployed:
     revision: str
     pool: Pool
     since: str
-    lineage: Mapping[str, str]
+    lineage: Lineage
 
     @property
     def versions(self) -> tuple[str, ...]:
@@ -248,12 +251,12 @@ class Rollout:
 
 
 def _deployed(one: Snapshot, revision: str, pool: Pool) -> Deployed:
-    lineage = {
-        "x-model-name": one.name,
-        "x-model-digest": one.digest,
-        "x-model-revision": revision,
-        "x-model-run": one.promotion.run,
-    }
+    lineage = (
+        ("x-model-name", one.name),
+        ("x-model-digest", one.digest),
+        ("x-model-revision", revision),
+        ("x-model-run", one.promotion.run),
+    )
     return Deployed(one, revision, pool, _now(), lineage)
 
 

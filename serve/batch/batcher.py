@@ -13,6 +13,7 @@ from typing import Any
 
 from serve.batch.chunks import Chunks
 from serve.batch.policy import Policy
+from serve.batch.reply import Reply
 from serve.child.wire import Value
 from serve.errors import DeadlineExceeded, QueueFull, ServeError
 
@@ -32,9 +33,9 @@ class Entry:
     group: Hashable
     deadline: float
     arrived: float
-    reply: asyncio.Future[Any]
     rows: int
     attempts: int = 0
+    reply: Reply = field(default_factory=Reply)
 
     @property
     def patience(self) -> float:
@@ -42,12 +43,10 @@ class Entry:
         return self.deadline - self.arrived
 
     def resolve(self, value: Value) -> None:
-        if not self.reply.done():
-            self.reply.set_result(value)
+        self.reply.set_result(value)
 
     def refuse(self, error: ServeError) -> None:
-        if not self.reply.done():
-            self.reply.set_exception(error)
+        self.reply.set_exception(error)
 
 
 @dataclass(slots=True, eq=False)
@@ -69,8 +68,7 @@ class StreamEntry(Entry):
         self.chunks.end(error)
 
     def _answer(self) -> None:
-        if not self.reply.done():
-            self.reply.set_result(self.chunks)
+        self.reply.set_result(self.chunks)
 
 
 class Bell:

@@ -183,12 +183,12 @@ Message = Union[Load, Ready, Failed, Predict, Answers, Batch, Results, Stream, N
 
 def join(values: Sequence[Value]) -> Value:
     """Values of one layout, which may differ in their rows alone, as one value. Raw data is copied once."""
-    columns = zip(*(value.parts for value in values))
+    columns = zip(*[value.parts for value in values])
     return Value(values[0].kind, tuple(_join_parts(parts) for parts in columns))
 
 
 def _join_parts(parts: Sequence[Part]) -> Part:
-    first, rows = parts[0], sum(part.shape[0] for part in parts)
+    first, rows = parts[0], sum([part.shape[0] for part in parts])
     if first.dtype in (JSON, BASE64):  # lists in JSON, flat whatever their shape
         items = [bytes(part.data).strip()[1:-1] for part in parts]
         data = b"[" + b",".join(item for item in items if item.strip()) + b"]"

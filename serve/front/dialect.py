@@ -4,17 +4,20 @@ A dialect is one file in `schemas/`. It holds no state, does no I/O, and knows n
 the model's signature is left to the `Reading` it makes, which may run in another process.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from serve.errors import ServeError
 from serve.inference import InferenceRequest, InferenceResponse
 
-Headers = Sequence[tuple[str, str]]
+Headers = tuple[tuple[str, str], ...]
+
+JSON_LENGTH = "inference-header-content-length"
+_READ = {name.encode(): name for name in ("accept", "content-type", "content-encoding", JSON_LENGTH)}
 
 
 class Call(NamedTuple):
-    """One HTTP request, whole: header names in lower case; `arguments` are what its path says (name, version)."""
+    """One HTTP request, whole: `headers` as `read`; `arguments` are what its path says (name, version)."""
 
     path: str
     headers: Mapping[str, str]
@@ -30,6 +33,11 @@ class Answer(NamedTuple):
     content_type: str
     body: bytes
     headers: Headers = ()
+
+
+def read(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
+    """Those headers that any dialect reads, by their names in lower case."""
+    return {_READ[name]: value.decode("latin-1") for name, value in headers if name in _READ}
 
 
 class Dialect(Protocol):

@@ -18,9 +18,10 @@ from fastapi import FastAPI
 from starlette.routing import Match, Route
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from serve.batch.reply import Reply
 from serve.errors import ServeError
 from serve.front import streaming
-from serve.front.dialect import Answer, Call, Headers
+from serve.front.dialect import Answer, Call, Headers, read
 from serve.front.endpoint import Endpoint
 
 Pairs = tuple[tuple[bytes, bytes], ...]
@@ -132,7 +133,7 @@ class Door(HttpToolsProtocol):
     def reply(self, exchange: "Exchange", answer: Answer) -> None:
         """Have an answer written, whole; it raises where that can't be sent."""
         defaults = tuple(self.server_state.default_headers)
-        head = _head(answer.status, answer.content_type, tuple(answer.headers), defaults, exchange.keep_alive)
+        head = _head(answer.status, answer.content_type, answer.headers, defaults, exchange.keep_alive)
         self._outbox.put(self, exchange, b"%b%d\r\n\r\n%b" % (head, len(answer.body), answer.body))
 
     def write(self, exchange: "Exchange", data: bytes) -> None:
@@ -157,7 +158,7 @@ class Door(HttpToolsProtocol):
         parser = self.parser
         if way is None or parser.get_method() != b"POST" or self.expect_100_continue or parser.should_upgrade():
             return None
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers}
+        headers = read(self.headers)
         if parser.get_http_version() != "1.1" or streaming.asked(headers.get("accept", "")) is not None:
             return None
         if self.flow.write_paused:  # the caller does not read its answers: it is to wait
@@ -199,7 +200,7 @@ class Exchange:
         self._door, self._way, self._headers = door, way, headers
         self._data: bytes | bytearray = b""
         self._body = way.endpoint.expect()
-        self.work: asyncio.Future[Any] | None = None
+        self.work: asyncio.Future[Any] | Reply | None = None
 
     def feed(self, data: bytes) -> None:
         """More of the body; over a bound, the request is refused, and the rest of it is read for nothing."""

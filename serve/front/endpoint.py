@@ -14,11 +14,12 @@ from typing import Any, Protocol, TypeVar
 import structlog
 from starlette.types import Receive, Scope, Send
 
+from serve.batch.reply import Reply
 from serve.child.wire import Value
 from serve.errors import InternalError, MethodNotAllowed, ServeError
 from serve.front import formats, streaming
 from serve.front.bodies import Bodies, Body, ClientGone
-from serve.front.dialect import Answer, Call, Dialect
+from serve.front.dialect import Answer, Call, Dialect, read
 from serve.front.streaming import StreamAnswer
 from serve.inference import Asked, Inference, InferenceRequest, InferenceResponse
 from serve.metrics import Metrics
@@ -33,7 +34,7 @@ _SMALL_BYTES = 4096
 class Caller(Protocol):
     """Who waits for an answer; where it leaves before, it cancels `work`."""
 
-    work: "asyncio.Future[Any] | None"
+    work: "asyncio.Future[Any] | Reply | None"
 
     def tell(self, answer: Answer) -> None:
         """The answer; where it can't be sent that raises, and another may be told."""
@@ -68,7 +69,7 @@ class Endpoint:
         if asked is None:
             return self._tell_later(self._ask(call, request), caller)
         caller.work = asked.entry.reply
-        asked.entry.reply.add_done_callback(lambda _: self._settle(call, request, asked, caller))
+        asked.entry.reply.listen(lambda: self._settle(call, request, asked, caller))
 
     def _settle(self, call: Call, request: InferenceRequest, asked: Asked, caller: Caller) -> None:
         """The model has answered, or failed to, or nobody waits any more."""
@@ -163,9 +164,8 @@ class Endpoint:
 
 
 async def _call(scope: Scope, receive: Receive, body: Body) -> Call:
-    headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
     whole = await body.read(receive)
-    return Call(scope["path"], headers, scope.get("path_params", {}), whole, time.perf_counter())
+    return Call(scope["path"], read(scope["headers"]), scope.get("path_params", {}), whole, time.perf_counter())
 
 
 def _unheld(call: Call) -> Call:

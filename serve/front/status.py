@@ -1,6 +1,6 @@
 """Error class → HTTP status: the one table, and the problem details (RFC 9457) that go with it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -98,7 +98,7 @@ def in_one(error: ServeError) -> str:
     return text(told[:_MOST_TEXT])
 
 
-def retry_after(code: int) -> Sequence[tuple[str, str]]:
+def retry_after(code: int) -> tuple[tuple[str, str], ...]:
     """The header that tells when to try again, for the statuses that say so."""
     return (("retry-after", RETRY_AFTER_SECONDS[code]),) if code in RETRY_AFTER_SECONDS else ()
 

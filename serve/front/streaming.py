@@ -164,7 +164,7 @@ class StreamAnswer:
             "content-type": self.content_type,
             "cache-control": "no-store",
             "x-accel-buffering": "no",  # nginx would collect the chunks
-            **self.stream.lineage,
+            **dict(self.stream.lineage),
         }
         return [(key.encode("latin-1"), value.encode("latin-1")) for key, value in headers.items()]
 

@@ -17,6 +17,7 @@ from serve.signature.spec import Signature, Uniform
 _EXACT = 2.0**53  # up to here an integer is a float exactly, and a float32 no matter by which way
 _PARSER_BYTES = 2**20  # a parser keeps as much memory as its largest document needed
 _FEW = 1024
+_WIDEST = {"d": np.dtype("<f8"), "i": np.dtype("<i8")}  # by the name simdjson has for it
 SHORT_BYTES = 2**20  # are read in a millisecond or two
 
 _parser = simdjson.Parser()
@@ -50,14 +51,11 @@ def _value(body: bytes, parser: simdjson.Parser, uniform: Uniform) -> Value | No
     shape, lists = _measured(rows, uniform.inner)
     if body.count(b"[") != lists + names:  # an item of the last axis is a list itself
         return None
-    real = uniform.dtype.kind == "f"
-    flat = np.frombuffer(rows.as_buffer(of_type="d" if real else "i"), "<f8" if real else "<i8")
-    if not flat.size or not (_is_exact(flat) if real else _is_held(flat, uniform.dtype)):
+    flat = np.frombuffer(rows.as_buffer(of_type=uniform.read_as), _WIDEST[uniform.read_as])
+    if not flat.size or not (_is_exact(flat) if uniform.read_as == "d" else _is_held(flat, uniform.dtype)):
         return None
     data = flat.astype(uniform.dtype, copy=False).data.cast("B")
-    return Value(
-        "frame" if uniform.columns else "array", (Part(None, uniform.dtype.str, shape, data, uniform.columns),)
-    )
+    return Value(uniform.kind, (Part(None, uniform.code, shape, data, uniform.columns),))
 
 
 def _rows_of_frame(document: Any, uniform: Uniform) -> Any:
@@ -95,8 +93,7 @@ def _is_exact(flat: np.ndarray[Any, Any]) -> bool:
     """
     if flat.size > _FEW:
         return bool(np.minimum.reduce(flat) >= -_EXACT and np.maximum.reduce(flat) <= _EXACT)
-    with np.errstate(over="ignore"):  # beyond every float is beyond the limit too
-        return bool(np.dot(flat, flat) <= _EXACT**2)
+    return bool(np.vdot(flat, flat) <= _EXACT**2)  # which, unlike `dot`, does not warn of what is beyond every float
 
 
 def _is_held(flat: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> bool:

@@ -96,11 +96,26 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class Uniform:
-    """Inputs that are numbers of one dtype alone: a tensor of shape (rows, *inner), or that many `columns`."""
+    """Inputs that are numbers of one dtype alone: a tensor of shape (rows, *inner), or that many `columns`.
+
+    What follows from them: the `kind` of their `wire.Value`, the `code` of the dtype, and what JSON's numbers are read
+    as, the widest of the dtype's sort ("d" or "i").
+    """
 
     dtype: np.dtype[Any]
     inner: tuple[int, ...]
     columns: tuple[str, ...]
+    kind: str = field(init=False)
+    code: str = field(init=False)
+    read_as: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        for name, value in {
+            "kind": "frame" if self.columns else "array",
+            "code": self.dtype.str,
+            "read_as": "d" if self.dtype.kind == "f" else "i",
+        }.items():
+            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,14 +81,12 @@ class Pool:
         self._tasks: list[asyncio.Task[None]] = []
         self._unsettled = Unsettled(command.name)
         self._given_up = False
-        self._loop: asyncio.AbstractEventLoop  # the one it was started on
         self._queue_seconds = metrics.stages.series(command.name, "queue")
         self._predict_seconds = metrics.stages.series(command.name, "predict")
         self._batch_rows = metrics.batch_rows.labels(command.name)
 
     async def start(self) -> None:
         """Start every worker; READY once all have loaded. On failure nothing is left behind, and it is raised."""
-        self._loop = asyncio.get_running_loop()
         self._processes = [self._spawn(self._command_of(at)) for at in range(self._limits.workers)]
         try:
             async with asyncio.TaskGroup() as group:
@@ -112,8 +110,7 @@ class Pool:
         The reply is the model's answer, or one of `errors.Unavailable`, `ModelFailed`, `InvalidInputs`.
         """
         now = time.monotonic()
-        reply: asyncio.Future[wire.Value] = self._loop.create_future()
-        entry = Entry(bound.value, bound.params, bound.group, now + timeout_seconds, now, reply, bound.rows)
+        entry = Entry(bound.value, bound.params, bound.group, now + timeout_seconds, now, bound.rows)
         self._queue(entry)
         return entry
 
@@ -146,12 +143,11 @@ class Pool:
     async def stream(self, bound: Bound, timeout_seconds: float) -> Chunks:
         """The answer in chunks, once there is one, each in `timeout_seconds`; who leaves before its end closes it."""
         now = time.monotonic()
-        reply: asyncio.Future[Chunks] = self._loop.create_future()
         alone = object()  # batched with none
-        entry = StreamEntry(bound.value, bound.params, alone, now + timeout_seconds, now, reply, bound.rows)
+        entry = StreamEntry(bound.value, bound.params, alone, now + timeout_seconds, now, bound.rows)
         self._queue(entry)
         try:
-            await reply
+            await entry.reply
         except BaseException:
             entry.chunks.close()
             self._unsettled.discard(entry)
@@ -233,8 +229,8 @@ class Pool:
         watch = asyncio.create_task(self._wake_at_death(process))
         try:
             while batch := await self._batcher.take(rows, over=process.died.is_set):
-                rows = sum(entry.rows for entry in batch)
-                answered = await self._serve(process, batch) or answered
+                rows = sum([entry.rows for entry in batch])
+                answered = await self._serve(process, batch, rows) or answered
         finally:
             watch.cancel()
         return answered
@@ -243,14 +239,17 @@ class Pool:
         await process.died.wait()
         self._batcher.wake()
 
-    async def _serve(self, process: Process, batch: list[Entry]) -> bool:
-        """Answer a batch or a stream; whether the process did, for whatever fails here costs no more than that one."""
-        self._observe_batch(batch)
+    async def _serve(self, process: Process, batch: list[Entry], rows: int) -> bool:
+        """Answer a batch of so many rows, or a stream; whether the process did.
+
+        Whatever fails here costs no more than that one.
+        """
+        self._observe_batch(batch, rows)
         try:
             if isinstance(batch[0], StreamEntry):
                 await answer(self.name, process, batch[0], self._metrics)
             else:
-                await self._predict(process, batch)
+                await self._predict(process, batch, rows)
         except TimeoutError:
             for entry in batch:
                 entry.refuse(DeadlineExceeded(self.name, entry.patience))
@@ -265,23 +264,23 @@ class Pool:
             return True
         return False
 
-    async def _predict(self, process: Process, batch: list[Entry]) -> None:
-        message = wire.Predict(tuple(entry.value for entry in batch), dict(batch[0].params))
-        deadline = max(entry.deadline for entry in batch)
+    async def _predict(self, process: Process, batch: list[Entry], rows: int) -> None:
+        message = wire.Predict(tuple([entry.value for entry in batch]), dict(batch[0].params))
+        deadline = max([entry.deadline for entry in batch])
         answers = await process.predict(message, deadline - time.monotonic())  # later, nobody waits for it any more
         self._predict_seconds.observe(answers.seconds)
-        self._policy.costs.observe(sum(entry.rows for entry in batch), answers.seconds)
+        self._policy.costs.observe(rows, answers.seconds)
         for entry, found in zip(batch, answers.answers, strict=True):
             if isinstance(found, wire.Fault):
                 entry.refuse(faults.error(self.name, found))
             else:
                 entry.resolve(found)
 
-    def _observe_batch(self, batch: list[Entry]) -> None:
+    def _observe_batch(self, batch: list[Entry], rows: int) -> None:
         now = time.monotonic()
         for entry in batch:
             self._queue_seconds.observe(now - entry.arrived)
-        self._batch_rows.observe(sum(entry.rows for entry in batch))
+        self._batch_rows.observe(rows)
 
     def _retry_or_refuse(self, batch: list[Entry], how: str) -> None:
         again = []

@@ -299,7 +299,7 @@ def _joined(message: wire.Predict) -> wire.Predict | wire.Batch:
     """The same as it travels: several values as one."""
     if len(message.values) < 2:
         return message
-    return wire.Batch(wire.join(message.values), tuple(value.rows for value in message.values), message.params)
+    return wire.Batch(wire.join(message.values), tuple([value.rows for value in message.values]), message.params)
 
 
 def _answers(reply: wire.Message, asked: wire.Predict) -> wire.Answers | None:

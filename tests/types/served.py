@@ -23,7 +23,7 @@ from tests.differential import oracle, pinion
 from tests.types.kinds import Kind
 
 _DIALECTS = {"/predict": Predict(), "/invocations": Invocations(), "/v2": OpenInference(1_000_000)}
-_LINEAGE = {"x-model-digest": "sha256:" + "0" * 64}
+_LINEAGE = (("x-model-digest", "sha256:" + "0" * 64),)
 _PARAMS = {"count": ("long", 1), "share": ("double", 1.0), "word": ("string", ""), "sure": ("boolean", False)}
 PARAMS = [
     {"name": name, "type": type_, "default": default, "shape": None} for name, (type_, default) in _PARAMS.items()

@@ -86,7 +86,7 @@ class Service:
             answer = await self._inference.written(request, response, messages.answer)
         finally:
             body.release()
-        await context.send_initial_metadata(tuple(response.lineage.items()))
+        await context.send_initial_metadata(response.lineage)
         return answer
 
 

@@ -1,10 +1,10 @@
 """What the protocol tells of the server and of a live model. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from serve.front.open_inference.datatypes import Described, described
-from serve.rollout import Deployed
+from serve.rollout import Deployed, Lineage
 
 NAME = "pinion"
 PLATFORM = "mlflow_pyfunc"
@@ -33,9 +33,9 @@ def model(deployed: Deployed) -> dict[str, Any]:
     }
 
 
-def version(lineage: Mapping[str, str]) -> str:
+def version(lineage: Lineage) -> str:
     """The version of the model that answered, as in `model`."""
-    return lineage["x-model-digest"].removeprefix("sha256:")[:12]
+    return dict(lineage)["x-model-digest"].removeprefix("sha256:")[:12]
 
 
 def _tensors(found: Sequence[Described]) -> list[dict[str, Any]]:

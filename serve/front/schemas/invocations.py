@@ -94,7 +94,7 @@ class Invocations:
 
     def encode(self, call: Call, response: InferenceResponse) -> Answer:
         kind = formats.accepted(call.headers.get("accept", ""))
-        return Answer(200, kind, formats.write(kind, response), tuple(response.lineage.items()))
+        return Answer(200, kind, formats.write(kind, response), response.lineage)
 
     def refuse(self, error: ServeError) -> Answer:
         code = status(error)

@@ -7,7 +7,7 @@ gives it no meaning and its clients send any. Refusals are `{"error": "…"}`, a
 import orjson
 
 from serve.errors import MalformedRequest, ServeError
-from serve.front.dialect import Answer, Call
+from serve.front.dialect import JSON_LENGTH, Answer, Call
 from serve.front.open_inference import metadata
 from serve.front.open_inference.answer import outputs
 from serve.front.open_inference.body import BodyReading, written
@@ -16,7 +16,6 @@ from serve.front.status import in_one, retry_after, status
 from serve.inference import InferenceRequest, InferenceResponse
 
 JSON, BINARY = "application/json", "application/octet-stream"
-JSON_LENGTH = "inference-header-content-length"
 
 
 class OpenInference:
@@ -39,10 +38,9 @@ class OpenInference:
         asked = wanted(response.bound)
         tensors = outputs(response.value, response.signature, asked)
         body, json_length = written(tensors, asked, response.model, metadata.version(response.lineage))
-        lineage = tuple(response.lineage.items())
         if json_length is None:
-            return Answer(200, JSON, body, lineage)
-        return Answer(200, BINARY, body, ((JSON_LENGTH, str(json_length)), *lineage))
+            return Answer(200, JSON, body, response.lineage)
+        return Answer(200, BINARY, body, ((JSON_LENGTH, str(json_length)), *response.lineage))
 
     def refuse(self, error: ServeError) -> Answer:
         return refused(error)

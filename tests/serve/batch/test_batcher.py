@@ -7,6 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from serve.batch.batcher import Batcher, Entry, StreamEntry
 from serve.batch.policy import Policy
+from serve.batch.reply import Reply
 from serve.child.wire import JSON, Part, Value
 from serve.errors import DeadlineExceeded, NotReady, QueueFull, ServeError
 from tests.fakes import FakeClock
@@ -19,11 +20,9 @@ def entry(
     rows: int = 1,
     group: str = "a",
     within: float = 10.0,
-    loop: asyncio.AbstractEventLoop | None = None,
 ) -> Entry:
     value = Value("array", (Part(None, "|u1", (rows,), bytes(rows)),))
-    reply: asyncio.Future[Value] = (loop or asyncio.get_running_loop()).create_future()
-    return Entry(value, {}, group, clock() + within, clock(), reply, value.rows)
+    return Entry(value, {}, group, clock() + within, clock(), value.rows)
 
 
 @pytest.fixture
@@ -167,8 +166,7 @@ async def test_the_first_word_on_an_entry_is_the_last(clock: FakeClock) -> None:
 
 def stream_entry(clock: FakeClock) -> StreamEntry:
     value = Value("array", (Part(None, "|u1", (1,), b"0"),))
-    reply: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-    return StreamEntry(value, {}, object(), clock() + 10.0, clock(), reply, value.rows)
+    return StreamEntry(value, {}, object(), clock() + 10.0, clock(), value.rows)
 
 
 async def test_the_reply_to_a_stream_is_its_chunks_with_the_first_of_them(clock: FakeClock) -> None:
@@ -231,7 +229,7 @@ class Queue(RuleBasedStateMachine):
 
     @rule(rows=st.integers(1, 20), group=st.sampled_from("ab"), within=st.floats(0.5, 5.0))
     def arrives(self, rows: int, group: str, within: float) -> None:
-        one = entry(self.clock, rows, group, within, self.loop)
+        one = entry(self.clock, rows, group, within)
         before = sum(other.rows for other in self.waiting)
         try:
             self.batcher.put(one)
@@ -243,7 +241,7 @@ class Queue(RuleBasedStateMachine):
         self.all.append(one)
         heard: list[str] = []
         self.outcomes[id(one)] = heard
-        one.reply.add_done_callback(lambda reply: heard.append(outcome(reply)))
+        one.reply.listen(lambda: heard.append(outcome(one.reply)))
 
     @precondition(lambda self: self.waiting)
     @rule(data=st.data())
@@ -320,12 +318,14 @@ class Queue(RuleBasedStateMachine):
             self.loop.run_forever()
 
 
-def outcome(reply: asyncio.Future[Value]) -> str:
-    if reply.cancelled():
+def outcome(reply: Reply) -> str:
+    try:
+        reply.result()
+    except asyncio.CancelledError:
         return "dropped"
-    error = reply.exception()
-    assert error is None or isinstance(error, ServeError)
-    return "error" if error else "result"
+    except ServeError:
+        return "error"
+    return "result"
 
 
 class TestQueue(Queue.TestCase):  # type: ignore[misc,name-defined]

@@ -28,8 +28,7 @@ class Queue:
 
     def comes(self, rows: int = 1, within: float = 10.0) -> Entry:
         value = Value("array", (Part(None, "|u1", (rows,), bytes(rows)),))
-        reply = asyncio.get_running_loop().create_future()
-        one = Entry(value, {}, "a", self.clock() + within, self.clock(), reply, value.rows)
+        one = Entry(value, {}, "a", self.clock() + within, self.clock(), value.rows)
         self.batcher.put(one)
         return one
 
@@ -177,7 +176,8 @@ def test_who_runs_late_while_others_are_waited_for_is_refused() -> None:
         late = queue.comes(within=0.005)
         queue.comes_later(0.5)
         assert await queue.taken(answered=3) == (1, pytest.approx(0.5))
-        assert isinstance(late.reply.exception(), DeadlineExceeded)
+        with pytest.raises(DeadlineExceeded):
+            late.reply.result()
 
     play(story)
 

@@ -7,14 +7,14 @@ import pytest
 from serve.batch.batcher import Entry
 from serve.batch.unsettled import Unsettled
 from serve.child.wire import JSON, Part, Value
-from serve.errors import DeadlineExceeded, NotReady
+from serve.errors import DeadlineExceeded, NotReady, ServeError
 
 VALUE = Value("json", (Part(None, JSON, (), b"1"),))
 
 
 def entry(within: float) -> Entry:
     now = time.monotonic()
-    return Entry(VALUE, {}, "a", now + within, now, asyncio.get_running_loop().create_future(), VALUE.rows)
+    return Entry(VALUE, {}, "a", now + within, now, VALUE.rows)
 
 
 @pytest.fixture
@@ -128,7 +128,8 @@ async def test_one_that_was_never_used_closes() -> None:
     Unsettled("digits").close()
 
 
-async def outcome(one: Entry) -> BaseException | None:
+async def outcome(one: Entry) -> ServeError:
     """What its reply is refused with."""
-    await asyncio.wait((one.reply,))
-    return one.reply.exception()
+    with pytest.raises(ServeError) as refusal:
+        await one.reply
+    return refusal.value

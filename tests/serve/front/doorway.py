@@ -34,7 +34,7 @@ from serve.signature.spec import Signature
 from tests.serve.front.calling import BOUND_SECONDS, Caller, get
 
 DATE = (b"date", b"Sat, 28 Nov 2026 06:00:00 GMT")
-LINEAGE = {"x-model-name": "teller", "x-model-run": "42"}
+LINEAGE = (("x-model-name", "teller"), ("x-model-run", "42"))
 SIGNATURE = Signature((), (), (), ())
 
 
@@ -69,7 +69,7 @@ class Plain:
     def encode(self, _: Call, response: InferenceResponse) -> Answer:
         text = bytes(response.value.parts[0].data)
         more = (("x-more", "a\r\nx-split: yes"),) if b"split" in text else ()
-        return Answer(200, "text/plain", text, (*response.lineage.items(), *more))
+        return Answer(200, "text/plain", text, (*response.lineage, *more))
 
     def refuse(self, error: ServeError) -> Answer:
         return Answer(status(error), "text/refusal", error.code.encode())
@@ -102,8 +102,7 @@ class Teller:
         if text.startswith(b"fault"):
             self.outcomes.append("fault")
             raise ZeroDivisionError("fault")
-        reply: asyncio.Future[Value] = asyncio.get_running_loop().create_future()
-        entry = Entry(value(text), {}, None, time.monotonic() + 60, time.monotonic(), reply, rows=1)
+        entry = Entry(value(text), {}, None, time.monotonic() + 60, time.monotonic(), rows=1)
         if text.startswith(b"late"):
             entry.refuse(DeadlineExceeded("teller", 1))
         elif text.startswith(b"hold"):

@@ -14,7 +14,7 @@ from serve.signature.predictions import to_json
 from serve.signature.spec import Signature
 
 SSE, NDJSON = "text/event-stream", "application/x-ndjson"
-LINEAGE = {"x-model-name": "teller"}
+LINEAGE = (("x-model-name", "teller"),)
 
 
 def value(text: bytes) -> Value:

@@ -19,7 +19,7 @@ from tests.serve.front.open_inference.signatures import columns, tensors
 
 _outputs = child_module("outputs")
 
-LINEAGE = {"x-model-digest": "sha256:" + "0123456789ab" * 4}
+LINEAGE = (("x-model-digest", "sha256:" + "0123456789ab" * 4),)
 TYPED = {
     "BOOL": ("bool_contents", [True, False]),
     "INT8": ("int_contents", [-128, 127]),
