@@ -185,7 +185,10 @@ class Inference:
 
     def is_large(self, response: InferenceResponse) -> bool:
         """Whether it is to be written aside."""
-        return self._aside.takes(_size(response))
+        size = 0
+        for part in response.value.parts:
+            size += len(part.data)
+        return self._aside.takes(size)
 
     async def written(
         self, request: InferenceRequest, response: InferenceResponse, write: Callable[[InferenceResponse], Written]

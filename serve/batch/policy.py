@@ -46,12 +46,12 @@ class Policy:
         limit = self.limit()
         taken, rows, first = 0, 0, None
         for entry in waiting:
+            rows += entry.rows
             if first is None:
                 first = entry
-            elif not self._joins(first, entry) or rows + entry.rows > limit:
+            elif rows > limit or not self._joins(first, entry):
                 break
             taken += 1
-            rows += entry.rows
         return taken
 
     def limit(self) -> int:

@@ -7,6 +7,7 @@ that a body is always valid JSON; dates are ISO 8601. docs/outputs.md has it typ
 
 import json
 import re
+import sys
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from serve.child.wire import BASE64, JSON, Part, Value
 Array = np.ndarray[Any, Any]
 
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY
+_FEW_BYTES = 512  # up to here Python's own numbers are made, and written, before numpy has begun
+_NATIVE = {"<f4": "f", "<f8": "d", "<i4": "i", "<i8": "q"} if sys.byteorder == "little" else {}
 _LONG = re.compile(rb"\d{19}")  # there may be an integer beyond 64 bits, which orjson reads as a float
 _HELD = range(-(2**63), 2**64)
 
@@ -38,6 +41,8 @@ def _plain(value: Value) -> Any:
 
 def _nested(part: Part) -> Any:
     """What orjson writes as the part's items in lists as deep as its shape."""
+    if part.dtype in _NATIVE and 0 < len(part.data) <= _FEW_BYTES and part.shape:
+        return memoryview(part.data).cast("B").cast(_NATIVE[part.dtype], part.shape).tolist()  # type: ignore[call-overload]
     if part.dtype in (JSON, BASE64) and len(part.shape) < 2:
         return orjson.Fragment(bytes(part.data))
     if part.dtype in (JSON, BASE64) or part.dtype[1] == "M":
