@@ -9,7 +9,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import NamedTuple, Protocol, TypeVar
 
 from serve.aside import Aside
 from serve.batch.batcher import Entry
@@ -47,7 +47,6 @@ class Reading(Protocol):
         """What a worker takes; `MalformedRequest` or `InvalidInputs` where the data is not that."""
 
 
-@runtime_checkable
 class ShortReading(Reading, Protocol):
     """Data that may be read here and now although it is large."""
 
@@ -126,13 +125,14 @@ class Inference:
         """
         reading = request.reading
         large = self._aside.takes(reading.size)
-        if large and not isinstance(reading, ShortReading):
+        short = getattr(reading, "short", None) if large else reading.bind
+        if short is None:
             return None
         deployed = self._found(request)
         signature = deployed.snapshot.signature
         try:
             deployed.pool.require_room()
-            bound = reading.short(signature) if large and isinstance(reading, ShortReading) else reading.bind(signature)
+            bound = short(signature)
             if bound is None:
                 return None
             self._check(request, deployed, bound)

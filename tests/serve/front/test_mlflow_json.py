@@ -8,7 +8,6 @@ from serve.child.wire import JSON, Part, Value
 from serve.errors import MalformedRequest, RequestRejected
 from serve.front.formats.mlflow_json import JsonReading, write
 from serve.front.schemas.invocations import MlflowReading
-from serve.inference import ShortReading
 from serve.signature.spec import Param, Signature, TensorSpec
 
 ANY = Signature(params=(Param("k", "long", 0, None),))
@@ -67,7 +66,6 @@ def _body(rows: int, last: str = "4.5") -> bytes:
 
 @pytest.mark.parametrize("reading", [JsonReading, MlflowReading])
 def test_many_numbers_may_be_read_here_and_now(reading: type[JsonReading | MlflowReading]) -> None:
-    assert isinstance(reading(_body(10_000)), ShortReading)
     short = reading(_body(10_000)).short(_MATRIX)
     assert short is not None
     assert short.rows == 10_000
