@@ -85,7 +85,7 @@ async def test_a_request_that_raises_fails_alone_in_its_batch(tmp_path: Path) ->
 
 async def test_rows_are_never_given_to_the_wrong_caller_when_the_model_returns_too_few(tmp_path: Path) -> None:
     async with running(ORACLE, tmp_path) as pool:
-        found = await asyncio.gather(*(ask(pool, float(x), "short" if x == 2 else None) for x in range(6)))
+        found = await asyncio.gather(*(ask(pool, float(x), "rows-1" if x == 2 else None) for x in range(6)))
         assert [one for x, one in enumerate(found) if x != 2] == [answered(float(x)) for x in range(6) if x != 2]
         assert found[2] == b'{"predictions":[]}'
 

@@ -1,21 +1,31 @@
 """A model whose right answer a caller can compute: y = x · factor, beside the factor of the release that answered.
 
-Faults are asked for in the request, in the optional column `fault`, and happen to the row that asks.
+So y / factor is the row's own x, and tells whose answer it is. Faults are asked for in the request, in the optional
+column `fault`, by a word of `FAULTS`, `ITEMS` or `SHAPES` and, where it takes one, an amount, as in "leak:8". They
+happen to the process, to the row that asks, or to its whole batch; `on_load.txt` in the model's data asks for one of
+the first at load. nap:S (0.3) makes a batch take as long as the longest that is asked for.
 """
 
+import contextlib
 import ctypes
 import os
+import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pandas as pd
 
+MIB = 2**20
+leaked = []
+
 
 def _load_pyfunc(path):
     folder = Path(path)
-    on_load = (folder / "on_load.txt").read_text().strip() if (folder / "on_load.txt").exists() else ""
-    _act(on_load)
+    if (folder / "on_load.txt").exists():
+        word, amount = _word((folder / "on_load.txt").read_text().strip())
+        FAULTS[word](amount)
     return Oracle(float((folder / "factor.txt").read_text()))
 
 
@@ -24,32 +34,158 @@ class Oracle:
         self.factor = factor
 
     def predict(self, frame):
-        faults = frame["fault"].tolist() if "fault" in frame else []
-        for fault in faults:
-            _act(fault)
-        answer = pd.DataFrame({"y": frame["x"] * self.factor, "factor": self.factor})
-        return answer.iloc[:-1] if "short" in faults else answer
+        answer = pd.DataFrame({"y": frame["x"].to_numpy(copy=True) * self.factor, "factor": self.factor})
+        asked = [_word(cell) for cell in frame["fault"]] if "fault" in frame else []
+        time.sleep(max((float(amount or 0.3) for word, amount in asked if word == "nap"), default=0.0))
+        for row, (word, amount) in enumerate(asked):
+            if word in ITEMS:
+                answer["y"] = answer["y"].astype(object)
+                answer.at[row, "y"] = ITEMS[word](amount)
+            elif word in FAULTS:
+                FAULTS[word](amount)
+                if word == "mutate":
+                    frame.loc[:, "x"] = -1.0
+        shape = next((SHAPES[word] for word, _ in asked if word in SHAPES), None)
+        return answer if shape is None else shape(answer)
 
 
-def _act(fault):
-    if fault == "raise":
-        raise ValueError("the oracle was asked to raise, with a secret in its message: hunter2")
-    if fault == "exit":
-        os._exit(0)
-    if fault == "segv":
-        ctypes.string_at(0)
-    if fault == "fork":  # a fork holds all that its parent had open
-        if os.fork():
-            os._exit(1)
-        time.sleep(3600)
-    if fault == "daemon":  # one that left the process group holds the pipes
-        subprocess.Popen(["sleep", "30"], start_new_session=True)
+def _word(cell):
+    """The fault and its amount; amount is text, and both are empty where none is asked for."""
+    return tuple(cell.partition(":")[::2]) if isinstance(cell, str) else ("", "")
+
+
+def raises(_):
+    """raise: an exception with a secret in its message."""
+    raise ValueError("the oracle was asked to raise, with a secret in its message: hunter2")
+
+
+def environment(_):
+    """environment: an exception that lists the names of the environment's variables."""
+    raise ValueError(",".join(sorted(os.environ)))
+
+
+def segv(_):
+    """segv: read address 0."""
+    ctypes.string_at(0)
+
+
+def exits(code):
+    """exit:CODE (0): leave at once, without any cleanup."""
+    os._exit(int(code or 0))
+
+
+def oom(most):
+    """oom:MIB (8192): allocate, and touch, until a memory limit ends it, or so much was had without meeting one."""
+    held = []
+    for _ in range(int(most or 8192) // 16):
+        held.append(b"x" * (16 * MIB))
+    raise MemoryError("the oracle met no memory limit")
+
+
+def leak(size):
+    """leak:MIB (1): keep so much more memory from now on."""
+    leaked.append(b"x" * (int(size or 1) * MIB))
+
+
+def hang(_):
+    """hang: wait for ever in a system call."""
+    time.sleep(3600)
+
+
+def loop(_):
+    """loop: compute for ever, in Python."""
+    while True:
+        pass
+
+
+def gil(_):
+    """gil: wait for ever in C without letting go of Python's lock."""
+    ctypes.PyDLL(None).sleep(3600)
+
+
+def freeze(_):
+    """freeze: stop the process, as SIGSTOP does."""
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def prints(_):
+    """print: one line of 300 kB."""
+    os.write(1, b"x" * 300_000 + b"\n")
+
+
+def flood(size):
+    """flood:MIB (1): lines of 1 KiB on stdout."""
+    for _ in range(int(size or 1)):
+        os.write(1, (b"x" * 1023 + b"\n") * 1024)
+
+
+def fork(_):
+    """fork: leave, and a fork behind that holds all that its parent had open."""
+    if os.fork():
         os._exit(1)
-    if fault == "hang":
-        time.sleep(3600)
-    if fault == "nap":
-        time.sleep(0.3)
-    if fault == "print":
-        os.write(1, b"x" * 300_000 + b"\n")
-    if fault == "environment":
-        raise ValueError(",".join(sorted(os.environ)))
+    time.sleep(3600)
+
+
+def daemon(_):
+    """daemon: leave, and a process behind that left the group and holds the pipes."""
+    orphan("30")
+    os._exit(1)
+
+
+def orphan(lifetime):
+    """orphan:S (30): start a process that leaves the group and holds the pipes, and answer."""
+    subprocess.Popen(["sleep", lifetime or "30"], start_new_session=True)
+
+
+def close(which):
+    """close: close descriptors 0 to 20 but for the server's; close:all: that one too."""
+    kept = None if which == "all" else int(sys.argv[1])
+    for descriptor in range(21):
+        if descriptor != kept:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+
+def mutate(_):
+    """mutate: change the input, in `predict`, the folder, the environment and what signals do."""
+    os.chdir("/")
+    os.environ.clear()
+    for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_IGN)
+
+
+FAULTS = {
+    "raise": raises,
+    "environment": environment,
+    "segv": segv,
+    "exit": exits,
+    "oom": oom,
+    "leak": leak,
+    "hang": hang,
+    "loop": loop,
+    "gil": gil,
+    "freeze": freeze,
+    "print": prints,
+    "flood": flood,
+    "fork": fork,
+    "daemon": daemon,
+    "orphan": orphan,
+    "close": close,
+    "mutate": mutate,
+}
+
+# What stands in place of the row's y.
+ITEMS = {
+    "nan": lambda _: float("nan"),
+    "huge": lambda size: "x" * int(size),  # huge:BYTES
+}
+
+# What the whole batch's answer becomes.
+SHAPES = {
+    "rows-1": lambda answer: answer.iloc[:-1],
+    "rows+1": lambda answer: pd.concat([answer, answer.iloc[:1]]),
+    "rows0": lambda answer: answer.iloc[:0],
+    "none": lambda answer: None,
+    "scalar": lambda answer: 42.0,
+    "generator": lambda answer: (row for row in answer["y"].tolist()),
+}
