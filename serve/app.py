@@ -26,6 +26,7 @@ from serve.front.schemas.invocations import Invocations
 from serve.front.schemas.open_inference import OpenInference
 from serve.front.schemas.predict import Predict
 from serve.inference import Inference
+from serve.loader import Loader, LoaderOptions
 from serve.metrics import Metrics
 from serve.rollout import Rollout, RolloutOptions
 from serve.settings import Settings
@@ -106,7 +107,7 @@ def make_rollout(settings: Settings, metrics: Metrics) -> Rollout:
         state.mkdir(parents=True, exist_ok=True)
         (state / ".gitignore").write_text("*\n", encoding="utf-8")  # never the repository's business
         scratch.sweep(state)
-    options = RolloutOptions(
+    loader_options = LoaderOptions(
         limits=PoolLimits(
             workers=settings.worker.count,
             max_batch_rows=settings.batch.max_rows,
@@ -114,14 +115,24 @@ def make_rollout(settings: Settings, metrics: Metrics) -> Rollout:
             load_timeout_seconds=settings.worker.load_timeout_seconds,
             max_batch_seconds=settings.batch.max_seconds,
             devices=settings.worker.devices,
+            predict_timeout_seconds=settings.predict_timeout_seconds,
+            heartbeat_seconds=settings.worker.heartbeat_seconds,
+            max_memory_bytes=settings.worker.max_memory_bytes,
+            max_answer_bytes=settings.worker.max_answer_bytes,
         ),
         threads=settings.threads,
         environment=settings.worker.environment,
+        keep_releases=settings.artifact.keep_releases,
         pull_timeout_seconds=settings.artifact.pull_timeout_seconds,
         build_timeout_seconds=settings.worker.build_timeout_seconds,
         golden_timeout_seconds=settings.rollout.golden_timeout_seconds,
+    )
+    loader = Loader(Store(settings.repo, state), loader_options, metrics)
+    options = RolloutOptions(
         drain_timeout_seconds=settings.rollout.drain_timeout_seconds,
         first_retry_seconds=settings.rollout.first_retry_seconds,
         longest_retry_seconds=settings.rollout.longest_retry_seconds,
+        hold_seconds=settings.rollout.hold_seconds,
+        fall_back_after=settings.rollout.fall_back_after,
     )
-    return Rollout(Store(settings.repo, state), options, metrics)
+    return Rollout(loader, options, metrics)

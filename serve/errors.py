@@ -7,11 +7,11 @@
     ├── Unavailable        the caller may try again
     │   ├── QueueFull (BodiesFull) · DeadlineExceeded (ReadTooSlowly) · WorkerDied (AsideDied) · NotReady
     ├── ModelFailed        the model's author must look
-    │   └── PredictFailed
+    │   └── PredictFailed · BadOutput · OutputTooLarge · WorkerCrashed
     ├── InternalError      we must look
     └── RolloutFailed      the operator must look; traffic goes on with what is live
         ├── PinUnreadable · PullFailed · DigestMismatch · SnapshotUnreadable
-        └── EnvironmentFailed · LoadFailed · GoldenMismatch
+        └── EnvironmentFailed · LoadFailed · GoldenMismatch · FellBack
 
 Each class has a stable `code`, used in answers, logs and metrics alike, and one sentence as its message.
 Nothing here knows HTTP: `front/status.py` holds the one table of statuses.
@@ -159,7 +159,7 @@ class ReadTooSlowly(DeadlineExceeded):
 
 
 class WorkerDied(Unavailable):
-    """The worker holding the request died, and so did the one that tried it again."""
+    """The worker died in the middle of the request's stream."""
 
     code = "worker_died"
 
@@ -192,6 +192,33 @@ class PredictFailed(ModelFailed):
     def __init__(self, model: str, kind: str, message: str, trace: str) -> None:
         super().__init__(f"model '{model}' failed on this input ({kind}); the server's log has the details")
         self.kind, self.detail, self.trace = kind, message, trace
+
+
+class BadOutput(ModelFailed):
+    """The model did not answer each row with one row, as it did at its promotion."""
+
+    code = "bad_output"
+
+    def __init__(self, model: str, given: int, asked: int) -> None:
+        super().__init__(f"model '{model}' answered {asked} rows with {given}: its author must look")
+
+
+class OutputTooLarge(ModelFailed):
+    """The model's answer has more bytes than `worker.max_answer_bytes`."""
+
+    code = "output_too_large"
+
+    def __init__(self, model: str, detail: str) -> None:
+        super().__init__(f"model '{model}' answered too much: {detail}")
+
+
+class WorkerCrashed(ModelFailed):
+    """The request ended the worker that held it, and the one that tried it again by itself."""
+
+    code = "worker_crashed"
+
+    def __init__(self, model: str, how: str) -> None:
+        super().__init__(f"this request ends the workers of model '{model}' ({how}); it is not tried again")
 
 
 class InternalError(ServeError):
@@ -252,3 +279,12 @@ class GoldenMismatch(RolloutFailed):
     """The loaded model does not reproduce the answers recorded at its promotion."""
 
     code = "golden_mismatch"
+
+
+class FellBack(RolloutFailed):
+    """The release went live, failed soon after, and the one before is live again."""
+
+    code = "fell_back"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"{why}, so the release before is live again; this one is tried again once git changes")

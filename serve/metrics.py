@@ -99,6 +99,9 @@ class Metrics:
         self.worker_deaths = Counter(
             "pinion_worker_deaths", "Workers that died without being asked to.", ["model"], registry=registry
         )
+        self.worker_recycles = Counter(
+            "pinion_worker_recycles", "Workers replaced for the memory they took.", ["model"], registry=registry
+        )
         self.rollouts = Counter(
             "pinion_rollouts",
             "Releases tried, by outcome ('live', 'superseded' or an error code).",

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from serve.worker.environment import EnvironmentPolicy
@@ -63,6 +63,15 @@ class WorkerSettings(_Group):
     """auto: the server's own environment where it satisfies the recipe exactly, else one of its own; or isolated."""
     load_timeout_seconds: PositiveFloat = 120.0
     """How long a model may take to load."""
+    predict_timeout_seconds: PositiveFloat | None = None
+    """How long a batch may take the model; past it the worker is stuck and replaced, and the batch's requests are tried
+    once more, each alone. Where it is not said, half of http.request_timeout_seconds."""
+    heartbeat_seconds: PositiveFloat = 2.0
+    """How often an idle worker is asked whether it is there; silent for as long again, it is replaced."""
+    max_memory_bytes: PositiveInt | None = None
+    """Memory past which a worker is replaced, by one that loads before it leaves: there must be room for both."""
+    max_answer_bytes: PositiveInt = 256 * 2**20
+    """Largest answer of a model; the request of a larger one fails."""
     build_timeout_seconds: PositiveFloat = 1800.0
     """How long making an environment may take."""
 
@@ -74,6 +83,8 @@ class ArtifactSettings(_Group):
     """The git repository that holds models.dvc."""
     state: Path | None = None
     """Where snapshots and environments are kept; .pinion in the repository where it is not said."""
+    keep_releases: NonNegativeInt = 3
+    """Releases kept on disk beside those in use, the ones used last; a rollback to one of them pulls nothing."""
     pull_timeout_seconds: PositiveFloat = 600.0
     """How long a dvc pull may take."""
 
@@ -87,6 +98,10 @@ class RolloutSettings(_Group):
     """How often models.dvc is looked at."""
     golden_timeout_seconds: PositiveFloat = 120.0
     """How long one golden request may take."""
+    hold_seconds: NonNegativeFloat = 30.0
+    """How long the release before stays warm, to fall back to; its workers take as much memory meanwhile. 0: not held."""
+    fall_back_after: PositiveInt = 3
+    """Workers of a new release that may die while the one before is held; then that is live again, until git changes."""
     drain_timeout_seconds: PositiveFloat = 30.0
     """How long an old release, or a server told to stop, may finish what it took."""
     first_retry_seconds: PositiveFloat = 2.0
@@ -121,6 +136,11 @@ class Settings(BaseSettings):
     @property
     def state(self) -> Path:
         return (self.artifact.state or self.repo / ".pinion").resolve()
+
+    @property
+    def predict_timeout_seconds(self) -> float:
+        """How long a batch may take the model."""
+        return self.worker.predict_timeout_seconds or self.http.request_timeout_seconds / 2
 
     @property
     def threads(self) -> int:

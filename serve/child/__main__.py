@@ -17,6 +17,7 @@ from typing import Generator
 
 import mlflow.pyfunc
 
+import plain
 import wire
 from model import Model, Streamed, versions
 
@@ -36,6 +37,7 @@ def main() -> int:
             if message is None:
                 return 0
             if isinstance(message, wire.Load):
+                plain.bound(message.max_answer_bytes)
                 model = load(connection, message.folder)
                 if model is None:
                     return 1

@@ -117,11 +117,23 @@ def familiar(result: Any) -> Any:
     return np.asarray(result) if hasattr(type(result), "__array__") else result
 
 
+class TooLarge(ValueError):
+    """The model's answer has more bytes than it may."""
+
+
+_most_bytes = wire.MAX_BODY_BYTES
+
+
+def bound(most_bytes: int) -> None:
+    """From now on answers may have so many bytes."""
+    global _most_bytes
+    _most_bytes = min(most_bytes, wire.MAX_BODY_BYTES)
+
+
 def refuse_too_large(result: Any, size: int) -> None:
-    """`ValueError` where the result takes more bytes than the wire carries."""
-    if size > wire.MAX_BODY_BYTES:
-        kind = type(result).__name__
-        raise ValueError(f"the model returned a {kind} of {size} bytes; at most {wire.MAX_BODY_BYTES} can be sent")
+    """`TooLarge` where the result takes more bytes than it may."""
+    if size > _most_bytes:
+        raise TooLarge(f"the model returned a {type(result).__name__} of {size} bytes; at most {_most_bytes} are sent")
 
 
 def _from_tensor(tensor: Any, torch: Any) -> np.ndarray:

@@ -75,7 +75,8 @@ class Value(NamedTuple):
 class Fault:
     """An error that crossed the wire as text: the class's name, its message, its traceback.
 
-    `whose` is "caller" (the input does not fit the model), "model" (it raised) or "worker" (it could not load).
+    `whose` is "caller" (the input does not fit the model), "model" (it raised), "answer" (it is too large) or "worker"
+    (it could not load).
     """
 
     whose: str
@@ -86,9 +87,10 @@ class Fault:
 
 @dataclass(frozen=True)
 class Load:
-    """Load the MLflow model in `folder`."""
+    """Load the MLflow model in `folder`; its answers may be of `max_answer_bytes` each."""
 
     folder: str
+    max_answer_bytes: int = MAX_BODY_BYTES
 
 
 @dataclass(frozen=True)
@@ -327,7 +329,7 @@ class _Cursor:
 
 def _to_header(message: Message, buffers: list[Buffer]) -> dict[str, Any]:
     if isinstance(message, Load):
-        return {"message": "load", "folder": message.folder}
+        return {"message": "load", "folder": message.folder, "max_answer_bytes": message.max_answer_bytes}
     if isinstance(message, Ready):
         return {"message": "ready", "facts": message.facts}
     if isinstance(message, Failed):
@@ -363,7 +365,7 @@ def _from_header(plain: dict[str, Any], cursor: _Cursor) -> Message:
 
 
 _READ: dict[str, Callable[[dict[str, Any], _Cursor], Message]] = {
-    "load": lambda plain, cursor: Load(plain["folder"]),
+    "load": lambda plain, cursor: Load(plain["folder"], int(plain["max_answer_bytes"])),
     "ready": lambda plain, cursor: Ready(plain["facts"]),
     "failed": lambda plain, cursor: Failed(Fault(**plain["fault"])),
     "predict": lambda plain, cursor: Predict(

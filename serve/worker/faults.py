@@ -3,7 +3,7 @@
 import structlog
 
 from serve.child.wire import Fault
-from serve.errors import InvalidInputs, PredictFailed, ServeError
+from serve.errors import InvalidInputs, OutputTooLarge, PredictFailed, ServeError
 
 log = structlog.get_logger()
 
@@ -12,5 +12,7 @@ def error(model: str, fault: Fault) -> ServeError:
     """What `model`'s caller is told: what MLflow refused, or that the model failed and nothing more."""
     if fault.whose == "caller":
         return InvalidInputs(fault.message)
+    if fault.whose == "answer":
+        return OutputTooLarge(model, fault.message)
     log.error("predict failed", model=model, kind=fault.kind, message=fault.message, trace=fault.trace)
     return PredictFailed(model, fault.kind, fault.message, fault.trace)

@@ -54,7 +54,8 @@ class Died(Exception):
 class Command:
     """How to start a child: its model, its interpreter, its threads, the state folder for its scratch, its device.
 
-    `device` is "cpu", "cuda" or "cuda:N"; where it is empty, MLflow chooses.
+    `device` is "cpu", "cuda" or "cuda:N"; where it is empty, MLflow chooses. Answers are no larger than
+    `max_answer_bytes`.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Command:
     threads: int
     state: Path
     device: str = ""
+    max_answer_bytes: int = wire.MAX_BODY_BYTES
 
 
 class Process:
@@ -87,7 +89,7 @@ class Process:
         try:
             async with asyncio.timeout(timeout_seconds):
                 await self._spawn()
-                reply = await self._ask(wire.Load(str(self._command.folder)))
+                reply = await self._ask(wire.Load(str(self._command.folder), self._command.max_answer_bytes))
         except TimeoutError:
             raise LoadFailed(f"model '{name}' did not load within {timeout_seconds:g} seconds") from None
         except Died as death:
@@ -136,6 +138,22 @@ class Process:
         if not isinstance(reply, wire.Chunk) and not self.died.is_set():
             self._become(State.READY)
         return reply
+
+    async def beats(self, seconds: float) -> bool:
+        """Whether an idle process is not frozen: one that does not say within so long that it is there is ended."""
+        if self.state is State.DEAD:
+            return True
+        self._become(State.BUSY)
+        try:
+            await self._ask(wire.Ping(), seconds)
+        except TimeoutError:
+            await self.stop()
+            return False
+        except Died:
+            return True
+        if not self.died.is_set():
+            self._become(State.READY)
+        return True
 
     def kill(self) -> None:
         """End the process and all it started, at once."""

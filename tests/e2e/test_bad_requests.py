@@ -86,7 +86,7 @@ def test_a_fault_of_the_model_is_500_and_keeps_its_secrets(server: Server) -> No
 
 
 def test_a_request_that_kills_its_worker_is_refused_and_the_next_is_answered(server: Server) -> None:
-    check(server.predict({"inputs": {"x": [1.0], "fault": ["exit"]}}), 503, "died while predicting")
+    check(server.predict({"inputs": {"x": [1.0], "fault": ["exit"]}}), 500, "ends the workers of model 'oracle'")
     assert server.predict({"inputs": {"x": [1.0]}}).status_code == 200
 
 

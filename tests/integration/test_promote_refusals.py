@@ -92,7 +92,7 @@ REFUSED = {
     "it exits at load": (holding("data/on_load.txt", "exit"), "ended its process while loading (exited with code 0)"),
     "its code is cut short": (holding("code/oracle.py", "def _load_pyfunc(path"), "can't be loaded: SyntaxError"),
     "it raises on its example": (asked("raise"), "its example makes it fail: ValueError: the oracle was asked"),
-    "it exits on its example": (asked("exit"), "died while predicting"),
+    "it exits on its example": (asked("exit"), "ends the workers of model"),
     "its answers vary": (
         rewritten("code/oracle.py", '"factor": self.factor', '"factor": time.perf_counter_ns() % 997'),
         "answers the same example differently each time: predictions[0].factor",

@@ -26,6 +26,7 @@ from serve.errors import (
     PredictFailed,
     QueueFull,
     ReadTooSlowly,
+    WorkerCrashed,
     WorkerDied,
 )
 from serve.metrics import Metrics
@@ -216,7 +217,7 @@ async def test_the_model_is_never_further_ahead_than_one_chunk(pair: Pool, diary
 
 async def test_a_worker_that_dies_before_the_first_chunk_is_tried_again_once(alone: Pool) -> None:
     before = alone._metrics.worker_deaths.labels("teller")._value.get()
-    with pytest.raises(WorkerDied, match="exited with code 0"):
+    with pytest.raises(WorkerCrashed, match="exited with code 0"):
         await tell(alone, fault="exit 0")
     assert await answer(alone) == ["w 0"]
     assert alone._metrics.worker_deaths.labels("teller")._value.get() == before + 2

@@ -12,6 +12,12 @@ from serve import errors
         (errors.QueueFull("a", 5), "model 'a' has 5 rows waiting, as many as its queue holds: try again later"),
         (errors.DeadlineExceeded("a", 30.0), "model 'a' did not answer within 30 seconds"),
         (
+            errors.WorkerCrashed("a", "killed by SIGKILL"),
+            "this request ends the workers of model 'a' (killed by SIGKILL); it is not tried again",
+        ),
+        (errors.BadOutput("a", 2, 3), "model 'a' answered 3 rows with 2: its author must look"),
+        (errors.OutputTooLarge("a", "9 bytes"), "model 'a' answered too much: 9 bytes"),
+        (
             errors.WorkerDied("a", "killed by SIGKILL"),
             "a worker of model 'a' died while predicting (killed by SIGKILL)",
         ),
