@@ -1,0 +1,164 @@
+"""A pool with two real children, through random orders of requests, faults, callers that leave, kills and freezes."""
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from prometheus_client import CollectorRegistry
+
+from serve.errors import BadOutput, DeadlineExceeded, NotReady, PredictFailed, ServeError, WorkerCrashed
+from serve.metrics import Metrics
+from serve.signature.predictions import to_json
+from serve.worker.pool import Pool
+from tests.integration.test_pool import answered, command, request
+from tests.integration.test_worker import LIMITS
+from tests.models import ORACLE
+
+# What a request with a fault may be told, beside what befalls any request whose worker is killed twice.
+REFUSALS: dict[str, tuple[type[ServeError], ...]] = {
+    "nothing": (),
+    "nap:0.02": (),
+    "raise": (PredictFailed,),
+    "rows-1": (BadOutput,),
+    "exit": (),
+    "hang": (DeadlineExceeded,),
+}
+UNLUCKY = (WorkerCrashed, NotReady)  # killed or frozen twice under it; or all workers died too often to be waited for
+
+
+@dataclass
+class Asked:
+    x: float
+    fault: str
+    task: "asyncio.Task[bytes]"
+    left: bool = False
+
+
+class Workers(RuleBasedStateMachine):
+    """One pool for all examples, on a loop of its own: to start it anew would take a second for each."""
+
+    loop: asyncio.AbstractEventLoop
+    pool: Pool
+
+    @initialize()
+    def begin(self) -> None:
+        self.asked: list[Asked] = []
+        self.harm = 0  # workers killed or frozen from outside
+
+    @rule(fault=st.sampled_from(sorted(REFUSALS)), many=st.integers(1, 5))
+    def requests_come(self, fault: str, many: int) -> None:
+        for _ in range(many):
+            x = float(random.randrange(10**6))  # that nobody knows one of them as a killer
+            self.asked.append(Asked(x, fault, self.loop.create_task(self._ask(x, fault))))
+
+    @precondition(lambda self: any(not one.task.done() for one in self.asked))
+    @rule(data=st.data())
+    def a_caller_leaves(self, data: st.DataObject) -> None:
+        one = data.draw(st.sampled_from([one for one in self.asked if not one.task.done()]))
+        one.left = True
+        one.task.cancel()
+
+    @rule(which=st.integers(0, 1), how=st.sampled_from([signal.SIGKILL, signal.SIGSTOP]))
+    def a_worker_is_hit(self, which: int, how: signal.Signals) -> None:
+        process = self.pool._processes[which]
+        if process.state in ("ready", "busy"):
+            self.harm += 1
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, how)
+
+    @rule()
+    def one_is_answered(self) -> None:
+        waiting = [one.task for one in self.asked if not one.task.done()]
+        if waiting:
+            self.loop.run_until_complete(asyncio.wait(waiting, timeout=20.0, return_when=asyncio.FIRST_COMPLETED))
+
+    @invariant()
+    def whoever_was_answered_was_answered_right(self) -> None:
+        for one in [one for one in self.asked if one.task.done()]:
+            self.asked.remove(one)
+            if one.task.cancelled():
+                assert one.left
+            elif (error := one.task.exception()) is None:
+                assert one.task.result() == answered(one.x)
+                assert not REFUSALS[one.fault]
+                assert one.fault != "exit"
+            elif one.fault == "exit":
+                assert isinstance(error, UNLUCKY)
+            else:
+                expected = REFUSALS[one.fault] + ((*UNLUCKY, DeadlineExceeded) if self.harm else (NotReady,))
+                assert isinstance(error, expected), (one, error)
+
+    def teardown(self) -> None:
+        """Everybody is answered, and nothing is left waiting."""
+        waiting = [one.task for one in self.asked]
+        if waiting:
+            _, late = self.loop.run_until_complete(asyncio.wait(waiting, timeout=60.0))
+            assert not late
+            self.whoever_was_answered_was_answered_right()
+        assert len(self.pool._unsettled) == 0
+        assert self.pool._batcher.rows == 0
+        self.loop.run_until_complete(self._until_whole())
+
+    async def _until_whole(self) -> None:
+        async with asyncio.timeout(60.0):
+            while self.pool.alive < 2 or self.pool._shared.given_up:  # noqa: ASYNC110  # nothing tells
+                await asyncio.sleep(0.01)
+        for process in self.pool._processes:  # frozen ones are still to be found out
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGCONT)
+        self.pool._shared.backoff.answered()  # the next example is not to wait for this one's deaths
+
+    async def _ask(self, x: float, fault: str) -> bytes:
+        return to_json(await self.pool.predict(request(x, fault), 30.0))
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[type[Workers]]:
+    limits = replace(LIMITS, workers=2, predict_timeout_seconds=0.5)
+    with asyncio.Runner() as runner, tempfile.TemporaryDirectory() as state:
+        pool = Pool(command(ORACLE, Path(state)), limits, Metrics(CollectorRegistry()), batchable=True)
+        runner.run(pool.start())
+
+        class Living(Workers):
+            pass
+
+        Living.loop, Living.pool = runner.get_loop(), pool
+        yield Living
+        runner.run(pool.stop())
+
+
+def play(machine: type[Workers], examples: int, steps: int) -> None:
+    checks = (HealthCheck.too_slow, HealthCheck.filter_too_much)
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        machine,
+        settings=settings(
+            deadline=None, max_examples=examples, stateful_step_count=steps, suppress_health_check=checks, database=None
+        ),
+    )
+
+
+def test_in_any_order_everybody_hears_the_truth_of_two_workers(machine: type[Workers]) -> None:
+    play(machine, examples=8, steps=12)
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(3600)
+def test_in_any_order_everybody_hears_the_truth_of_two_workers_at_length(machine: type[Workers]) -> None:
+    play(machine, examples=200, steps=30)
