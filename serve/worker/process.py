@@ -21,11 +21,11 @@ import structlog
 from serve import scratch
 from serve.child import wire
 from serve.errors import LoadFailed
+from serve.worker.output import Output
 
 log = structlog.get_logger()
 
 CHILD = Path(wire.__file__).parent
-_OUTPUT_BYTES = 4096
 _LAST_WORDS_SECONDS = 1.0
 
 
@@ -266,10 +266,7 @@ class Process:
         """What the model prints goes to the log, never into the protocol, and never blocks it."""
         assert stream is not None
         try:
-            while printed := await stream.read(_OUTPUT_BYTES):
-                for line in printed.decode(errors="replace").splitlines():
-                    if line.strip():
-                        log.info("model printed", model=self._command.name, stream=name, line=line)
+            await Output(self._command.name, name).relay(stream)
         except asyncio.CancelledError:  # no end will come, so the pipe is ours to close; asyncio has no public way
             stream._transport.close()  # type: ignore[attr-defined]
             raise
