@@ -11,7 +11,7 @@ import enum
 import os
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,9 @@ import structlog
 from serve import scratch
 from serve.child import wire
 from serve.errors import LoadFailed
+from serve.worker import link
 from serve.worker.output import Output
+from serve.worker.variables import child_environment
 
 log = structlog.get_logger()
 
@@ -114,7 +116,7 @@ class Process:
         if self.state is State.DEAD:  # it may die between being idle and being asked
             raise Died(self.how)
         self._become(State.BUSY)
-        answers = _answers(await self._ask(_joined(message), timeout_seconds), message)
+        answers = link.answers(await self._ask(link.joined(message), timeout_seconds), message)
         if answers is None:
             await self.stop()
             raise Died("it answered out of turn")
@@ -184,7 +186,7 @@ class Process:
             ours.setblocking(False)
             self._loop = asyncio.get_running_loop()
             self._writer, connection = await self._loop.create_unix_connection(
-                lambda: _Connection(self._received), sock=ours
+                lambda: link.Connection(self._received), sock=ours
             )
         except BaseException:
             ours.close()
@@ -277,54 +279,9 @@ class Process:
         self.state = state
 
 
-class _Connection(asyncio.BufferedProtocol):
-    """The server's end of the socket: calls `received` with each message; `over` says how it ended."""
-
-    def __init__(self, received: Callable[[wire.Message], None]) -> None:
-        self.over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._received, self._assembler = received, wire.Assembler()
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self._assembler.space()
-
-    def buffer_updated(self, nbytes: int) -> None:
-        try:
-            for message in self._assembler.take(nbytes):
-                self._received(message)
-        except wire.WireError as error:
-            self._finish(str(error))
-
-    def eof_received(self) -> None:
-        self._finish("it closed its connection")
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._finish("it closed its connection")
-
-    def _finish(self, how: str) -> None:
-        if not self.over.done():
-            self.over.set_result(how)
-
-
 def _too_late(pending: "asyncio.Future[wire.Message]") -> None:
     if not pending.done():
         pending.set_exception(TimeoutError())
-
-
-def _joined(message: wire.Predict) -> wire.Predict | wire.Batch:
-    """The same as it travels: several values as one."""
-    if len(message.values) < 2:
-        return message
-    return wire.Batch(wire.join(message.values), tuple([value.rows for value in message.values]), message.params)
-
-
-def _answers(reply: wire.Message, asked: wire.Predict) -> wire.Answers | None:
-    """One answer for each value asked; None where the reply is no such thing."""
-    if isinstance(reply, wire.Results) and len(asked.values) > 1:
-        rows = [value.rows for value in asked.values]
-        if any(part.shape[:1] != (sum(rows),) for part in reply.value.parts):
-            return None
-        reply = wire.Answers(tuple(wire.cut(reply.value, rows)), reply.seconds)
-    return reply if isinstance(reply, wire.Answers) and len(reply.answers) == len(asked.values) else None
 
 
 async def _leave_nothing(child: asyncio.subprocess.Process) -> None:
@@ -345,42 +302,3 @@ def ending(returncode: int) -> str:
         known = -returncode in signal.valid_signals() and -returncode in list(signal.Signals)
         return f"killed by {signal.Signals(-returncode).name if known else f'signal {-returncode}'}"
     return f"exited with code {returncode}"
-
-
-_KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "CUDA_VISIBLE_DEVICES", "MLFLOW_DEFAULT_PREDICTION_DEVICE")
-
-
-def child_environment(place: Path, threads: int, device: str = "") -> dict[str, str]:
-    """All a model's process sees of the environment: no credentials, a home of its own, its threads, its device."""
-    kept = {key: os.environ[key] for key in _KEPT if key in os.environ}
-    pools = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-    return {
-        **kept,
-        **_visible(device, os.environ.get("CUDA_VISIBLE_DEVICES", "")),
-        **dict.fromkeys(pools, str(threads)),
-        # Threads of OpenMP spin where they wait, on cores that others need: not at all, and a model of many small
-        # steps takes twice as long; as long as they do by themselves, and the server waits. So long is enough.
-        "GOMP_SPINCOUNT": "10000",
-        # glibc gives large buffers back to the system at once, and each batch would fault its pages in anew: a third
-        # of the time of a convolutional net. Here it keeps up to 256 MiB of them.
-        "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
-        "MALLOC_TRIM_THRESHOLD_": str(256 * 2**20),
-        "HOME": str(place),
-        "TMPDIR": str(place),
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "DO_NOT_TRACK": "true",
-        "HF_HUB_OFFLINE": "1",
-        "_MLFLOW_IS_IN_SERVING_ENVIRONMENT": "true",
-    }
-
-
-def _visible(device: str, ours: str) -> dict[str, str]:
-    """The variable that shows a process one device and no other: every library obeys it, and MLflow then takes it."""
-    kind, _, number = device.partition(":")
-    if kind == "cpu":
-        return {"CUDA_VISIBLE_DEVICES": ""}
-    if not number:
-        return {}
-    visible = [one for one in ours.split(",") if one]  # our own may be a choice already
-    at = int(number)
-    return {"CUDA_VISIBLE_DEVICES": visible[at] if at < len(visible) else number}

@@ -21,7 +21,8 @@ from serve.front.schemas.invocations import Invocations
 from serve.inference import InferenceResponse
 from serve.signature.binding import Bound
 from serve.signature.spec import Signature, parse
-from serve.worker.process import CHILD, child_environment
+from serve.worker.process import CHILD
+from serve.worker.variables import child_environment
 from tests.differential import oracle
 from tests.differential.oracle import Verdict
 

@@ -7,18 +7,16 @@ import pytest
 
 from serve.child import wire
 from serve.errors import LoadFailed
+from serve.worker.link import answers, joined
 from serve.worker.process import (
     NEXT,
     Command,
     Died,
     Process,
     State,
-    _answers,
-    _joined,
-    _visible,
-    child_environment,
     ending,
 )
+from serve.worker.variables import _visible, child_environment
 
 VALUE = wire.Value("json", (wire.Part(None, wire.JSON, (), b"1"),))
 
@@ -177,18 +175,18 @@ ALONE = wire.Predict((TWO,))
 
 
 def test_several_values_travel_as_one_with_the_rows_of_each_and_a_lone_one_as_it_is() -> None:
-    assert _joined(ALONE) is ALONE
-    assert _joined(BOTH) == wire.Batch(array(1, 2, 3), (1, 2), {"k": 1})
+    assert joined(ALONE) is ALONE
+    assert joined(BOTH) == wire.Batch(array(1, 2, 3), (1, 2), {"k": 1})
 
 
 def test_results_are_cut_into_an_answer_for_each_value() -> None:
-    assert _answers(wire.Results(array(4, 5, 6), 0.5), BOTH) == wire.Answers((array(4), array(5, 6)), 0.5)
+    assert answers(wire.Results(array(4, 5, 6), 0.5), BOTH) == wire.Answers((array(4), array(5, 6)), 0.5)
 
 
 @pytest.mark.parametrize("fault", [VALUE, wire.Fault("model", "ValueError", "no")])
 def test_answers_that_come_one_by_one_stay_as_they_are(fault: wire.Value | wire.Fault) -> None:
     for asked, reply in ((BOTH, wire.Answers((ONE, fault), 0.5)), (ALONE, wire.Answers((fault,), 0.5))):
-        assert _answers(reply, asked) is reply
+        assert answers(reply, asked) is reply
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,51 @@
+"""The server's end of the socket to a child: messages in as they come, and a batch as it travels, joined by rows."""
+
+import asyncio
+from collections.abc import Callable
+
+from serve.child import wire
+
+
+class Connection(asyncio.BufferedProtocol):
+    """The server's end of the socket: calls `received` with each message; `over` says how it ended."""
+
+    def __init__(self, received: Callable[[wire.Message], None]) -> None:
+        self.over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._received, self._assembler = received, wire.Assembler()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._assembler.space()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        try:
+            for message in self._assembler.take(nbytes):
+                self._received(message)
+        except wire.WireError as error:
+            self._finish(str(error))
+
+    def eof_received(self) -> None:
+        self._finish("it closed its connection")
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._finish("it closed its connection")
+
+    def _finish(self, how: str) -> None:
+        if not self.over.done():
+            self.over.set_result(how)
+
+
+def joined(message: wire.Predict) -> wire.Predict | wire.Batch:
+    """The same as it travels: several values as one."""
+    if len(message.values) < 2:
+        return message
+    return wire.Batch(wire.join(message.values), tuple([value.rows for value in message.values]), message.params)
+
+
+def answers(reply: wire.Message, asked: wire.Predict) -> wire.Answers | None:
+    """One answer for each value asked; None where the reply is no such thing."""
+    if isinstance(reply, wire.Results) and len(asked.values) > 1:
+        rows = [value.rows for value in asked.values]
+        if any(part.shape[:1] != (sum(rows),) for part in reply.value.parts):
+            return None
+        reply = wire.Answers(tuple(wire.cut(reply.value, rows)), reply.seconds)
+    return reply if isinstance(reply, wire.Answers) and len(reply.answers) == len(asked.values) else None
