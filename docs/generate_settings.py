@@ -32,7 +32,8 @@ def lines() -> Iterator[str]:
 def _row(variable: str, field: FieldInfo) -> str:
     default = field.default.value if isinstance(field.default, Enum) else field.default
     shown = "" if default is None else f"`{default}`"
-    return f"| `{variable.upper()}` | {shown} | {field.description} |"
+    told = " ".join((field.description or "").split())
+    return f"| `{variable.upper()}` | {shown} | {told} |"
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from promote.errors import PromotionRefused, plain
 from promote.plan import Patience
 from serve import golden
 from serve.artifact import snapshot
+from serve.artifact.lease import Leases
 from serve.artifact.snapshot import Golden, Recipe
 from serve.child.wire import BASE64, JSON, Part, Value
 from serve.errors import PredictFailed, ServeError
@@ -71,10 +72,10 @@ async def rehearse(command: Command, body: Mapping[str, Any], patience: Patience
         raise PromotionRefused(f"the rehearsal failed: {plain(error.message, 500)}") from error
 
 
-async def interpreter(recipe: Recipe, state: Path, patience: Patience) -> Path:
-    """The Python executable of the recipe's own environment."""
+async def interpreter(recipe: Recipe, state: Path, patience: Patience, leases: Leases) -> Path:
+    """The Python executable of the recipe's own environment, which no server removes while `leases` lasts."""
     try:
-        return await environment.interpreter(recipe, state, EnvironmentPolicy.ISOLATED, patience.build_seconds)
+        return await environment.interpreter(recipe, state, EnvironmentPolicy.ISOLATED, patience.build_seconds, leases)
     except ServeError as error:
         raise PromotionRefused(f"its environment can't be made: {error.message}") from error
 

@@ -18,6 +18,7 @@ from promote.progress import Progress
 from promote.record import Checked
 from promote.rehearse import Rehearsed
 from serve.artifact import verify
+from serve.artifact.lease import Leases
 from serve.artifact.pin import PinnedModel
 from serve.artifact.snapshot import Recipe
 from serve.worker.process import Command
@@ -66,10 +67,11 @@ async def _rehearsed(
     resolved = await recipe.resolve(model, facts.requirements, _RESOLVE_SECONDS)
     progress.found("resolved", f"Python {resolved.python_minor}, {len(resolved.requirements)} packages")
     progress.begins("making its environment")
-    python = await rehearse.interpreter(resolved, plan.store.state, plan.patience)
-    progress.begins("rehearsing")
-    command = Command(plan.name, "", model, python, threads=1, state=plan.work)
-    found = await rehearse.rehearse(command, body, plan.patience)
+    with Leases() as leases:
+        python = await rehearse.interpreter(resolved, plan.store.state, plan.patience, leases)
+        progress.begins("rehearsing")
+        command = Command(plan.name, "", model, python, threads=1, state=plan.work)
+        found = await rehearse.rehearse(command, body, plan.patience)
     batches = f"one request at a time ({found.why_not_batchable})" if found.why_not_batchable else "in batches"
     progress.found("rehearsed", f"answers its example, in its own environment, {batches}")
     return resolved, found

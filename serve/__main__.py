@@ -25,6 +25,7 @@ from serve.artifact import history, watch
 from serve.artifact.pin import FILENAME, Pin, read
 from serve.errors import PinUnreadable, RolloutFailed
 from serve.front.door import Door, Outbox, Ways
+from serve.front.server import Server
 from serve.settings import Settings
 
 log = structlog.get_logger()
@@ -54,8 +55,6 @@ def serve(
     listener = _listen(settings.http.host, settings.http.port)
     if settings.http.grpc_port is not None:  # bound for good once the event loop runs; here it is only tried
         _listen(settings.http.host, settings.http.grpc_port).close()
-    url = _url(listener)
-    log.info("listening", url=url, docs=f"{url}/docs")
     _run(settings, listener)
 
 
@@ -65,9 +64,10 @@ def prepare(context: typer.Context, repo: Repo = None) -> None:
     settings = _settings(repo or context.obj)
     logging.configure(settings.log_level)
     pin = _pin(settings)
-    rollout = composition.make_rollout(settings, composition.make_metrics())
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # which ends what was started, too
+    loader = composition.make_loader(settings, composition.make_metrics())
     try:
-        snapshots = asyncio.run(rollout.prepare(pin))
+        snapshots = asyncio.run(loader.prepare(pin))
     except RolloutFailed as error:
         _exit(error.message, 1)
     except KeyboardInterrupt:
@@ -165,10 +165,11 @@ def _url(listener: socket.socket) -> str:
 
 def _run(settings: Settings, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT; then drain and return."""
-    app = composition.build(settings)
+    shutdown = composition.make_shutdown(settings)
+    app = composition.build(settings, shutdown)
     config = uvicorn.Config(
         app,
-        http=functools.partial(Door, Ways(app), Outbox()),  # type: ignore[arg-type]  # what makes a protocol, if not its class
+        http=functools.partial(Door, Ways(app), Outbox(), shutdown),  # type: ignore[arg-type]  # what makes a protocol, if not its class
         loop="uvloop",
         ws="none",
         lifespan="on",
@@ -176,13 +177,12 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         log_config=None,
         server_header=False,
         proxy_headers=False,  # nothing here asks who the caller is
-        timeout_graceful_shutdown=int(settings.rollout.drain_timeout_seconds) + 1,
+        timeout_graceful_shutdown=settings.rollout.drain_timeout_seconds,  # type: ignore[arg-type]  # as exact as it may be
     )
-    server = uvicorn.Server(config)
-    # uvicorn raises the signal again once it has stopped; after a clean drain that must not kill us. One that
-    # comes before uvicorn listens to signals must still stop us.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, server.handle_exit)
+    server = Server(config, shutdown)
+    server.listen_to_signals()
+    url = _url(listener)
+    log.info("listening", url=url, docs=f"{url}/docs")
     gc.freeze()
     gc.set_threshold(20_000, 50, 1000)
     server.run(sockets=[listener])

@@ -5,6 +5,7 @@ The server listens from its first moment, live and not ready; the first release 
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator
 from importlib.metadata import version
 
@@ -21,6 +22,7 @@ from serve.front import scoring
 from serve.front.bodies import Bodies
 from serve.front.endpoint import Endpoint
 from serve.front.open_inference import routes as open_inference
+from serve.front.readiness import Readiness
 from serve.front.routes import application
 from serve.front.schemas.invocations import Invocations
 from serve.front.schemas.open_inference import OpenInference
@@ -30,11 +32,12 @@ from serve.loader import Loader, LoaderOptions
 from serve.metrics import Metrics
 from serve.rollout import Rollout, RolloutOptions
 from serve.settings import Settings
+from serve.shutdown import Shutdown
 from serve.worker.pool import PoolLimits
 
 
-def build(settings: Settings) -> FastAPI:
-    """The ASGI application for these settings."""
+def build(settings: Settings, shutdown: Shutdown) -> FastAPI:
+    """The ASGI application for these settings, which ends as `shutdown` says."""
     metrics = make_metrics()
     rollout = make_rollout(settings, metrics)
     aside = Aside(settings.http.aside_processes)
@@ -47,6 +50,7 @@ def build(settings: Settings) -> FastAPI:
         timeout_seconds=settings.http.request_timeout_seconds,
     )
 
+    readiness = Readiness(rollout, shutdown)
     bodies = Bodies(settings.http.max_body_bytes, settings.http.max_held_bytes)
     release = version("pinion-serve")
 
@@ -55,12 +59,12 @@ def build(settings: Settings) -> FastAPI:
         pins = watch.pins(settings.repo, settings.rollout.watch_interval_seconds)
         following = asyncio.create_task(rollout.follow(pins))
         try:
-            async with _grpc_door(settings, rollout, inference, bodies, release):
+            async with _grpc_door(settings, rollout, readiness, inference, bodies, release, shutdown):
                 yield
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
-            await rollout.close()
+            await _close(rollout, shutdown)
             await aside.close()
 
     predict = Endpoint(inference, metrics, Predict(), bodies)
@@ -71,14 +75,31 @@ def build(settings: Settings) -> FastAPI:
         "/models/{name}/predict": predict,
         "/invocations": invocations,
         "/models/{name}/invocations": invocations,
-        **scoring.handlers(rollout, inference),
-        **open_inference.routes(rollout, inference, infer, release),
+        **scoring.handlers(readiness, inference),
+        **open_inference.routes(rollout, readiness, inference, infer, release),
     }
-    return application(rollout, endpoints, metrics, lifespan, release, default_model=settings.rollout.default_model)
+    default_model = settings.rollout.default_model
+    return application(rollout, readiness, endpoints, metrics, lifespan, release, default_model)
+
+
+async def _close(rollout: Rollout, shutdown: Shutdown) -> None:
+    """Finish what was taken, as long as the shutdown lasts; end what is left then."""
+    releases = [release.models.values() for release in (rollout.live, rollout.held) if release is not None]
+    closing = asyncio.create_task(rollout.close())
+    await asyncio.wait((closing,), timeout=shutdown.left)
+    if not closing.done():
+        await asyncio.gather(*(one.pool.stop() for models in releases for one in models))
+    await closing
 
 
 def _grpc_door(
-    settings: Settings, rollout: Rollout, inference: Inference, bodies: Bodies, release: str
+    settings: Settings,
+    rollout: Rollout,
+    readiness: Readiness,
+    inference: Inference,
+    bodies: Bodies,
+    release: str,
+    shutdown: Shutdown,
 ) -> contextlib.AbstractAsyncContextManager[None]:
     """Open where a port for it is set."""
     http = settings.http
@@ -86,10 +107,13 @@ def _grpc_door(
         return contextlib.nullcontext()
     from serve.front.grpc import server as grpc  # 20 MB, which most servers never need
 
-    service = grpc.Service(rollout, inference, bodies, release)
-    return grpc.listening(
-        service, http.host, http.grpc_port, http.max_body_bytes, settings.rollout.drain_timeout_seconds
-    )
+    service = grpc.Service(rollout, readiness, inference, bodies, release)
+    return grpc.listening(service, http.host, http.grpc_port, http.max_body_bytes, shutdown)
+
+
+def make_shutdown(settings: Settings) -> Shutdown:
+    """How the server is to stop."""
+    return Shutdown(settings.http.drain_delay_seconds, settings.rollout.drain_timeout_seconds)
 
 
 def make_metrics() -> Metrics:
@@ -101,17 +125,30 @@ def make_metrics() -> Metrics:
 
 
 def make_rollout(settings: Settings, metrics: Metrics) -> Rollout:
-    """The rollout these settings describe, over a state folder made ready, or prepared before and read-only."""
+    """The rollout these settings describe."""
+    options = RolloutOptions(
+        drain_timeout_seconds=settings.rollout.drain_timeout_seconds,
+        first_retry_seconds=settings.rollout.first_retry_seconds,
+        longest_retry_seconds=settings.rollout.longest_retry_seconds,
+        hold_seconds=settings.rollout.hold_seconds,
+        fall_back_after=settings.rollout.fall_back_after,
+    )
+    return Rollout(make_loader(settings, metrics), options, metrics)
+
+
+def make_loader(settings: Settings, metrics: Metrics) -> Loader:
+    """The loader these settings describe, over a state folder made ready, or prepared before and read-only."""
     state = settings.state
     if scratch.writable(state):
         state.mkdir(parents=True, exist_ok=True)
         (state / ".gitignore").write_text("*\n", encoding="utf-8")  # never the repository's business
         scratch.sweep(state)
-    loader_options = LoaderOptions(
+    options = LoaderOptions(
         limits=PoolLimits(
             workers=settings.worker.count,
             max_batch_rows=settings.batch.max_rows,
             max_waiting_rows=settings.batch.max_waiting_rows,
+            max_waiting_seconds=settings.batch.max_waiting_seconds or math.inf,
             load_timeout_seconds=settings.worker.load_timeout_seconds,
             max_batch_seconds=settings.batch.max_seconds,
             devices=settings.worker.devices,
@@ -127,12 +164,4 @@ def make_rollout(settings: Settings, metrics: Metrics) -> Rollout:
         build_timeout_seconds=settings.worker.build_timeout_seconds,
         golden_timeout_seconds=settings.rollout.golden_timeout_seconds,
     )
-    loader = Loader(Store(settings.repo, state), loader_options, metrics)
-    options = RolloutOptions(
-        drain_timeout_seconds=settings.rollout.drain_timeout_seconds,
-        first_retry_seconds=settings.rollout.first_retry_seconds,
-        longest_retry_seconds=settings.rollout.longest_retry_seconds,
-        hold_seconds=settings.rollout.hold_seconds,
-        fall_back_after=settings.rollout.fall_back_after,
-    )
-    return Rollout(loader, options, metrics)
+    return Loader(Store(settings.repo, state), options, metrics)

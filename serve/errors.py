@@ -5,7 +5,7 @@
     │   ├── MalformedRequest · InvalidInputs · PayloadTooLarge · UnsupportedContent · NotAcceptable
     │   └── ModelNotFound · VersionNotFound · RouteNotFound · MethodNotAllowed
     ├── Unavailable        the caller may try again
-    │   ├── QueueFull (BodiesFull) · DeadlineExceeded (ReadTooSlowly) · WorkerDied (AsideDied) · NotReady
+    │   ├── QueueFull (WaitTooLong, BodiesFull) · DeadlineExceeded (ReadTooSlowly) · WorkerDied (AsideDied) · NotReady
     ├── ModelFailed        the model's author must look
     │   └── PredictFailed · BadOutput · OutputTooLarge · WorkerCrashed
     ├── InternalError      we must look
@@ -118,7 +118,9 @@ class NotAcceptable(RequestRejected):
 
 
 class Unavailable(ServeError):
-    """The caller may try again."""
+    """The caller may try again, after `again_seconds` or so where that is known."""
+
+    again_seconds: float = 0.0
 
 
 class QueueFull(Unavailable):
@@ -126,8 +128,20 @@ class QueueFull(Unavailable):
 
     code = "queue_full"
 
-    def __init__(self, model: str, limit: int) -> None:
+    def __init__(self, model: str, limit: int, wait_seconds: float = 0.0) -> None:
         super().__init__(f"model '{model}' has {limit} rows waiting, as many as its queue holds: try again later")
+        self.again_seconds = wait_seconds
+
+
+class WaitTooLong(QueueFull):
+    """Those that wait already would keep the request waiting for longer than it may."""
+
+    code = "wait_too_long"
+
+    def __init__(self, model: str, wait_seconds: float, allowed_seconds: float) -> None:
+        told = f"model '{model}' is busy for about {wait_seconds:.2g} seconds, and this request may wait"
+        Unavailable.__init__(self, f"{told} {allowed_seconds:.2g}: try again later")
+        self.again_seconds = wait_seconds
 
 
 class BodiesFull(QueueFull):

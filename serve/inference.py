@@ -24,6 +24,7 @@ from serve.errors import (
     PayloadTooLarge,
     ServeError,
     VersionNotFound,
+    WorkerCrashed,
 )
 from serve.metrics import Metrics
 from serve.rollout import Deployed, Lineage, Rollout
@@ -58,13 +59,14 @@ class InferenceRequest(NamedTuple):
     """What a caller asks.
 
     `model` is None for the only or the default one; `version`, where given, must be the beginning of the live
-    model's digest or revision; `received` is `perf_counter()`.
+    model's digest or revision; `received` is `perf_counter()`, from when on the caller waits `timeout_seconds` at most.
     """
 
     model: str | None
     version: str | None
     reading: Reading
     received: float
+    timeout_seconds: float | None = None
 
 
 class InferenceResponse(NamedTuple):
@@ -117,12 +119,16 @@ class Inference:
     ) -> None:
         self._rollout, self._metrics, self._aside = rollout, metrics, aside
         self._default_model, self._max_rows, self._timeout = default_model, max_rows, timeout_seconds
+        self._in_flight = 0  # requests that were let in and are not answered
+        metrics.in_flight.set_function(lambda: self._in_flight)
 
     def ask(self, request: InferenceRequest) -> "Asked | None":
-        """Let the live model's workers have the request, or raise a `ServeError`; None where it must be read aside.
+        """Let the live model's workers have the request, or raise a `ServeError`; None where that is left to `infer`.
 
         Once there is a reply, or nobody waits for it any more, `answered` must be called.
         """
+        if self._rollout.held is not None:  # then the model may fail and another may stand in, which takes a while
+            return None
         reading = request.reading
         large = self._aside.takes(reading.size)
         short = getattr(reading, "short", None) if large else reading.bind
@@ -131,20 +137,27 @@ class Inference:
         deployed = self._found(request)
         signature = deployed.snapshot.signature
         try:
-            deployed.pool.require_room()
+            allowed = self._allowed(request)
+            deployed.pool.require_room(allowed)
             bound = short(signature)
             if bound is None:
                 return None
             self._check(request, deployed, bound)
-            return Asked(deployed, bound, deployed.pool.ask(bound, self._timeout))
+            if bound.timeout_seconds is not None:
+                allowed = min(allowed, bound.timeout_seconds)
+                deployed.pool.require_room(allowed)
+            entry = deployed.pool.ask(bound, allowed)
         except BaseException as error:
             self._count_failed(deployed, error)
             raise
+        self._in_flight += 1
+        return Asked(deployed, bound, entry)
 
     def answered(self, asked: "Asked") -> InferenceResponse:
         """The live model's answer, or the `ServeError` in its place, or `CancelledError`."""
         deployed = asked.deployed
         deployed.pool.forget(asked.entry)
+        self._in_flight -= 1
         try:
             value = asked.entry.reply.result()
         except BaseException as error:
@@ -154,7 +167,10 @@ class Inference:
         return _response(deployed, asked.bound, value)
 
     async def infer(self, request: InferenceRequest) -> InferenceResponse:
-        """The live model's answer, or a `ServeError`, however long it takes to read the request."""
+        """The live model's answer, or a `ServeError`, however long it takes to read the request.
+
+        Where its workers fail or are gone, and another release's are there, these are asked instead, once.
+        """
         asked = self.ask(request)
         if asked is not None:
             try:
@@ -162,13 +178,40 @@ class Inference:
             finally:
                 response = self.answered(asked)
             return response
-        deployed = self._found(request)
-        with self._counted(deployed):
-            async with _within(deployed.snapshot.name, request.received, self._timeout):
-                bound = await self._bind(request, deployed)
-                value = await deployed.pool.predict(bound, self._timeout)
-        self._count(deployed, "ok")
-        return _response(deployed, bound, value)
+        deployed, attempts = self._found(request), 0
+        self._in_flight += 1
+        try:
+            while True:
+                try:
+                    bound, value = await self._predicted(request, deployed, attempts)
+                except BaseException as error:
+                    other = self._stand_in(request, deployed, error) if not attempts else None
+                    if other is None:
+                        self._count_failed(deployed, error)
+                        raise
+                    deployed, attempts = other, 1
+                else:
+                    self._count(deployed, "ok")
+                    return _response(deployed, bound, value)
+        finally:
+            self._in_flight -= 1
+
+    def _stand_in(self, request: InferenceRequest, deployed: Deployed, error: BaseException) -> Deployed | None:
+        """Who may be asked in its place, for the workers are to blame as far as can be seen."""
+        found = self._rollout.stand_in(deployed) if isinstance(error, NotReady | WorkerCrashed) else None
+        wanted = found is not None and (request.version is None or _is_version(request.version, found))
+        return found if wanted else None
+
+    async def _predicted(self, request: InferenceRequest, deployed: Deployed, attempts: int) -> tuple[Bound, Value]:
+        """What a worker takes, and its answer; with an attempt behind it, the request may end no more than one."""
+        bound, allowed = await self._bind(request, deployed)
+        async with _within(deployed.snapshot.name, request.received, allowed):
+            entry = deployed.pool.ask(bound, allowed)
+            entry.attempts = attempts
+            try:
+                return bound, await entry.reply
+            finally:
+                deployed.pool.forget(entry)
 
     async def stream(self, request: InferenceRequest) -> InferenceStream:
         """The live model's answer in chunks, as soon as there is one, or a `ServeError`; counted once, at its end."""
@@ -177,10 +220,12 @@ class Inference:
         with self._counted(deployed):
             if not deployed.pool.streams:
                 raise NotAcceptable(f"model '{name}' has no predict_stream, so it can't stream: ask for another form")
-            async with _within(name, request.received, self._timeout):
-                bound = _single(await self._bind(request, deployed))
-                chunks = await deployed.pool.stream(bound, self._timeout)
-        chunks.over.add_done_callback(lambda over: self._count(deployed, over.result()))
+            bound, allowed = await self._bind(request, deployed)
+            _require_one_row(bound)
+            async with _within(name, request.received, allowed):
+                chunks = await deployed.pool.stream(bound, allowed)
+        self._in_flight += 1
+        chunks.over.add_done_callback(lambda over: self._streamed(deployed, over.result()))
         return InferenceStream(name, chunks, bound, deployed.snapshot.signature, deployed.lineage)
 
     def is_large(self, response: InferenceResponse) -> bool:
@@ -198,7 +243,8 @@ class Inference:
         if not self._aside.takes(size):
             return write(response)
         told = response._replace(bound=response.bound._replace(value=_NOTHING))  # large too, and not asked for
-        async with _within(response.model, request.received, self._timeout):
+        allowed = _shorter(self._allowed(request), response.bound.timeout_seconds)
+        async with _within(response.model, request.received, allowed):
             return await self._aside.run(size, write, told)
 
     def refused(self, error: ServeError) -> None:
@@ -225,6 +271,14 @@ class Inference:
             self.refused(error)
             raise
 
+    def _allowed(self, request: InferenceRequest) -> float:
+        """Seconds that the request may take: the caller can only ask for fewer than the server allows."""
+        return _shorter(self._timeout, request.timeout_seconds)
+
+    def _streamed(self, deployed: Deployed, outcome: str) -> None:
+        self._in_flight -= 1
+        self._count(deployed, outcome)
+
     def _count(self, deployed: Deployed, outcome: str) -> None:
         self._metrics.requests.count(deployed.snapshot.name, deployed.revision, outcome)
 
@@ -240,12 +294,16 @@ class Inference:
     def _count_failed(self, deployed: Deployed, error: BaseException) -> None:
         self._count(deployed, error.code if isinstance(error, ServeError) else "cancelled")
 
-    async def _bind(self, request: InferenceRequest, deployed: Deployed) -> Bound:
-        deployed.pool.require_room()
-        reading = request.reading
-        bound = await self._aside.run(reading.size, reading.bind, deployed.snapshot.signature)
+    async def _bind(self, request: InferenceRequest, deployed: Deployed) -> tuple[Bound, float]:
+        """What a worker takes, and the seconds, since it was received, that the request may take."""
+        reading, allowed = request.reading, self._allowed(request)
+        deployed.pool.require_room(allowed)
+        async with _within(deployed.snapshot.name, request.received, allowed):
+            bound = await self._aside.run(reading.size, reading.bind, deployed.snapshot.signature)
         self._check(request, deployed, bound)
-        return bound
+        allowed = _shorter(allowed, bound.timeout_seconds)
+        deployed.pool.require_room(request.received + allowed - time.perf_counter())  # others came meanwhile
+        return bound, allowed
 
     def _check(self, request: InferenceRequest, deployed: Deployed, bound: Bound) -> None:
         if bound.rows > self._max_rows:
@@ -276,8 +334,11 @@ def _is_version(version: str, deployed: Deployed) -> bool:
     return len(digits) >= _FEWEST_DIGITS and any(name.startswith(digits) for name in deployed.versions)
 
 
-def _single(bound: Bound) -> Bound:
-    """The same, or `InvalidInputs`: MLflow's `predict_stream` answers one row, and would say so only in the worker."""
+def _require_one_row(bound: Bound) -> None:
+    """`InvalidInputs` for more: MLflow's `predict_stream` answers one row, and would say so only in the worker."""
     if bound.value.kind in ("array", "frame") and bound.rows != 1:
         raise InvalidInputs(f"a streamed answer is to one row; the request has {bound.rows}")
-    return bound
+
+
+def _shorter(seconds: float, others: float | None) -> float:
+    return seconds if others is None else min(seconds, others)

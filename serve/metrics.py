@@ -94,6 +94,15 @@ class Metrics:
             buckets=_ROWS,
             registry=registry,
         )
+        self.in_flight = Gauge(
+            "pinion_requests_in_flight", "Inference requests taken and not answered yet.", registry=registry
+        )
+        self.dropped_rows = Counter(
+            "pinion_dropped_rows",
+            "Rows that left the queue for no worker: their callers were gone ('cancelled') or past their 'deadline'.",
+            ["model", "reason"],
+            registry=registry,
+        )
         self.queue_rows = Gauge("pinion_queue_rows", "Rows waiting for a worker.", ["model"], registry=registry)
         self.workers = Gauge("pinion_workers", "Workers by state.", ["model", "digest", "state"], registry=registry)
         self.worker_deaths = Counter(

@@ -1,69 +1,44 @@
-"""From a pin to what is live: fetch, verify, environment, workers, golden answers, then one assignment.
+"""What is live: the newest pin that could be made ready, by one assignment; and the way back.
 
-`live` is what answers requests, `desired` what git asks for. The new pools are warm before the assignment, the
-old ones drain after it; a pin that fails anywhere leaves `live` as it was, and `failure` says why. The newest
-pin wins: an attempt it overtakes is cancelled, and leaves nothing behind. One task, `follow`, owns all of it.
+`live` is what answers requests, `desired` what git asks for. A pin that fails anywhere leaves `live` as it was, and
+`failure` says why. The newest pin wins: an attempt it overtakes is cancelled, and leaves nothing behind. The release
+before is `held` for a while, its workers warm: where the new one fails in that time it is live again, and where git
+says so too; after it, what only the old one used is drained. There are never more than two generations, of which one
+may be loading. One task, `follow`, makes releases; another watches the newest while one is held.
 """
 
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 import structlog
 
-from serve import golden
-from serve.artifact import fetch, history, snapshot
-from serve.artifact.fetch import Store
 from serve.artifact.pin import Pin
 from serve.artifact.snapshot import Snapshot
-from serve.errors import LoadFailed, RolloutFailed, ServeError
-from serve.log import working
+from serve.errors import FellBack, LoadFailed, RolloutFailed
+from serve.loader import Deployed, Lineage, Loader
 from serve.metrics import Metrics
-from serve.worker import environment
-from serve.worker.environment import EnvironmentPolicy
-from serve.worker.pool import Pool, PoolLimits
-from serve.worker.process import Command
+from serve.worker.pool import Pool
+
+__all__ = ["Deployed", "Failure", "Lineage", "Live", "Rollout", "RolloutOptions"]
 
 log = structlog.get_logger()
+
+_LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class RolloutOptions:
-    """How releases are made; times in seconds."""
+    """When to try again, to let go of the release before, and to fall back to it; times in seconds."""
 
-    limits: PoolLimits
-    threads: int
-    environment: EnvironmentPolicy
-    pull_timeout_seconds: float
-    build_timeout_seconds: float
-    golden_timeout_seconds: float
     drain_timeout_seconds: float
     first_retry_seconds: float
     longest_retry_seconds: float
-
-
-Lineage = tuple[tuple[str, str], ...]  # the header lines of an answer that name its model, digest, revision and run
-
-
-@dataclass(frozen=True, slots=True)
-class Deployed:
-    """One live model: its bytes, the commit that pinned it, its workers, and the headers of its answers."""
-
-    snapshot: Snapshot
-    revision: str
-    pool: Pool
-    since: str
-    lineage: Lineage
-
-    @property
-    def versions(self) -> tuple[str, ...]:
-        """The names this version answers to: its digest's and its revision's first twelve digits, and both whole."""
-        digest = self.snapshot.digest.removeprefix("sha256:")
-        return (digest[:12], self.revision[:12], digest, self.revision)
+    hold_seconds: float
+    fall_back_after: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +47,15 @@ class Live:
 
     pin: Pin
     models: Mapping[str, Deployed] = field(default_factory=dict)
+
+    @property
+    def pools(self) -> frozenset[Pool]:
+        return frozenset(one.pool for one in self.models.values())
+
+    @property
+    def ready(self) -> bool:
+        """Whether every model has a worker that can answer."""
+        return bool(self.models) and all(one.pool.alive for one in self.models.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +72,18 @@ class Rollout:
 
     def __init__(
         self,
-        store: Store,
+        loader: Loader,
         options: RolloutOptions,
         metrics: Metrics,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.live: Live | None = None
+        self.held: Live | None = None
         self.desired: Pin | None = None
         self.failure: Failure | None = None
-        self._store, self._options, self._metrics, self._sleep = store, options, metrics, sleep
-        self._draining: set[asyncio.Task[None]] = set()
+        self._loader, self._options, self._metrics, self._sleep = loader, options, metrics, sleep
+        self._trial: asyncio.Task[None] | None = None
+        self._leaving: dict[asyncio.Task[None], Deployed] = {}
 
     @property
     def models(self) -> Mapping[str, Deployed]:
@@ -107,50 +93,64 @@ class Rollout:
     @property
     def ready(self) -> bool:
         """Whether every live model has a worker that can answer."""
-        return bool(self.models) and all(one.pool.alive for one in self.models.values())
+        return self.live is not None and self.live.ready
+
+    def stand_in(self, deployed: Deployed) -> Deployed | None:
+        """Who may answer in the place of `deployed`, whose pool fails or is gone: what is live by now, else held."""
+        for release in (self.live, self.held):
+            one = release.models.get(deployed.snapshot.name) if release is not None else None
+            if one is not None and one.pool is not deployed.pool:
+                return one
+        return None
 
     async def follow(self, pins: AsyncIterator[Pin]) -> None:
         """Make each pin live as it comes, until cancelled."""
         attempt: asyncio.Task[None] | None = None
         try:
             async for pin in pins:
+                self.desired = pin
                 await _cancelled(attempt)
-                self.desired, self.failure = pin, None
+                self.failure = None
                 attempt = asyncio.create_task(self._until_live(pin))
         finally:
             await _cancelled(attempt)
 
     async def close(self) -> None:
-        """Drain what is live, and wait for what was draining already."""
-        live, self.live = self.live, None
-        for deployed in live.models.values() if live else ():
-            self._retire(deployed)
-        await asyncio.gather(*self._draining)
+        """Drain what is live and what is held, and wait for what was draining already."""
+        await _cancelled(self._trial)
+        before, self.live, self.held = (self.live, self.held), None, None
+        self._retire_unused(*before)
+        await asyncio.gather(*self._leaving)
+        self._loader.close()
 
     async def release(self, pin: Pin) -> None:
         """Make `pin` live; `RolloutFailed` where it can't be, with everything as before."""
         began = time.monotonic()
-        kept = {name: one for name, one in self.models.items() if _pinned(pin, one.snapshot)}
-        snapshots = [one for one in await self.prepare(pin) if one.name not in kept]
-        started = await self._start_all(snapshots, pin)
-        before, models = self.models, {**kept, **started}
-        self.live = Live(pin, {model.name: models[model.name] for model in pin.models})
-        for name, one in before.items():
-            if name not in kept:
-                self._retire(one)
-        self._announce(self.live, sorted(started), round(time.monotonic() - began, 1))
+        models = self._warm(pin)
+        if models is None:
+            models = await self._load(pin, await self._loader.prepare(pin))
+        before = self.models
+        self._switch(Live(pin, models))
+        self._announce(before)
+        log.info(
+            "release live",
+            started=sorted(name for name, one in models.items() if before.get(name) is not one),
+            kept=sorted(name for name, one in models.items() if before.get(name) is one),
+            seconds=round(time.monotonic() - began, 1),
+        )
 
-    async def prepare(self, pin: Pin) -> list[Snapshot]:
-        """Everything a release needs on disk, short of starting it: verified snapshots and environments."""
-        with working(f"pulling {pin.size / 1e6:.1f} MB"):
-            pulled = await fetch.fetch(self._store, pin, self._options.pull_timeout_seconds)
-        if pulled:
-            log.info("pulled", models=[model.name for model in pin.models], bytes=pin.size, files=pin.files)
-        snapshots = [await asyncio.to_thread(snapshot.verified, self._store, model) for model in pin.models]
-        for one in snapshots:
-            log.info("verified", model=one.name, digest=one.digest)
-            await self._interpreter(one)
-        return snapshots
+    def _warm(self, pin: Pin) -> dict[str, Deployed] | None:
+        """The models of `pin`, where the workers of each are here already, live or held."""
+        found = {**_pinned(pin, self.held), **_pinned(pin, self.live)}
+        return _in_order(pin, found) if len(found) == len(pin.models) else None
+
+    async def _load(self, pin: Pin, snapshots: list[Snapshot]) -> dict[str, Deployed]:
+        """The models of `pin`: those that are live as they are, the others with workers of their own."""
+        kept = _pinned(pin, self.live)
+        if len(kept) < len(pin.models):
+            self._end_hold()  # there is room for two generations, not for three
+            kept |= await self._loader.load([one for one in snapshots if one.name not in kept], pin)
+        return _in_order(pin, kept)
 
     async def _until_live(self, pin: Pin) -> None:
         """Try `pin`, and again with growing pauses where another try may help."""
@@ -170,102 +170,121 @@ class Rollout:
                 self._note_failure(LoadFailed(f"unexpected {type(error).__name__}; see the log"))
                 return
             else:
-                self.failure = None
-                self._metrics.rollouts.labels("live").inc()
-                return
+                break
             await self._sleep(pause)
             pause = min(pause * 2, self._options.longest_retry_seconds)
+        self.failure = None
+        self._metrics.rollouts.labels("live").inc()
+        await self._collect()
+
+    async def _collect(self) -> None:
+        try:
+            await self._loader.collect(one.snapshot for one in self._running())
+        except Exception:  # what is left over on disk is no reason not to serve
+            log.exception("collection failed unexpectedly")
 
     def _note_failure(self, error: RolloutFailed) -> None:
-        self.failure = Failure(error.code, error.message, _now())
+        self.failure = Failure(error.code, error.message, datetime.now(UTC).isoformat(timespec="seconds"))
         self._metrics.rollouts.labels(error.code).inc()
         log.error("rollout failed", code=error.code, reason=error.message, live=sorted(self.models))
 
-    async def _start_all(self, snapshots: list[Snapshot], pin: Pin) -> dict[str, Deployed]:
-        """A warm pool for each snapshot; where one fails, none is left."""
-        pools: dict[str, Pool] = {}
-        try:
-            for one in snapshots:
-                pools[one.name] = await self._start(one)
-            revisions = await asyncio.to_thread(history.revisions, self._store.repo, pin)
-        except BaseException:
-            await asyncio.gather(*(pool.stop() for pool in pools.values()))
-            raise
-        return {one.name: _deployed(one, revisions[one.name], pools[one.name]) for one in snapshots}
+    def _switch(self, to: Live) -> None:
+        """The one assignment. The release before is held, where it could take over, and no other."""
+        before, held = self.live, self.held
+        self.live = to
+        if before is None or to.pools == before.pools:
+            return
+        self._end_trial()
+        self.held = before if self._options.hold_seconds and before.ready else None
+        self._retire_unused(before, held)
+        if self.held is not None:
+            fresh = [one.pool for one in to.models.values() if one.pool not in before.pools]
+            self._trial = asyncio.create_task(self._watch(fresh, self.held))
 
-    async def _start(self, one: Snapshot) -> Pool:
-        """A pool that has loaded the model and reproduced its golden answers."""
-        options = self._options
-        command = Command(
-            name=one.name,
-            digest=one.digest,
-            folder=one.model_folder,
-            python=await self._interpreter(one),
-            threads=options.threads,
-            state=self._store.state,
-        )
-        pool = Pool(command, options.limits, self._metrics, one.promotion.batchable)
-        with working(f"loading {one.name}"):
-            await pool.start()
-            try:
-                await golden.replay(one.name, one.golden, one.signature, pool, options.golden_timeout_seconds)
-                await self._warm(one, pool)
-            except BaseException:
-                await pool.stop()
-                raise
-        log.info("warm", model=one.name, workers=options.limits.workers, golden=len(one.golden.cases))
-        return pool
+    async def _watch(self, fresh: list[Pool], held: Live) -> None:
+        """Fall back to what is held where the workers of `fresh` fail; where they do well, let go of it."""
+        deaths, waited = _deaths(fresh), 0.0
+        while waited < self._options.hold_seconds or not all(pool.alive for pool in fresh):
+            await self._sleep(_LOOK_SECONDS)
+            waited += _LOOK_SECONDS
+            died = _deaths(fresh) - deaths
+            hopeless = [pool.name for pool in fresh if pool.given_up]
+            if held.ready and (died >= self._options.fall_back_after or hopeless):
+                told = f"model '{hopeless[0]}' had no worker left" if hopeless else f"{died} workers died"
+                self._fall_back(held, FellBack(f"{told} within {waited:.0f} seconds of going live"))
+                return
+        self._trial = None
+        self._end_hold()
 
-    async def _warm(self, one: Snapshot, pool: Pool) -> None:
-        """Show the model the batch sizes it will see; what it can't answer, it need not go live without."""
-        row = golden.row(one.golden, one.signature) if one.promotion.batchable else None
-        if row is not None:
-            with contextlib.suppress(ServeError):
-                await pool.warm(row, self._options.golden_timeout_seconds)
+    def _fall_back(self, held: Live, error: FellBack) -> None:
+        """The same assignment again. What failed is ended at once: what it took is asked of its stand-in."""
+        failed, before, self.live, self.held, self._trial = self.live, self.models, held, None, None
+        self._announce(before)
+        self._note_failure(error)
+        for one in self._unused(failed):
+            self._leave(one, one.pool.stop())
 
-    async def _interpreter(self, one: Snapshot) -> Path:
-        options = self._options
-        with working(f"making the environment of {one.name}: {len(one.recipe.requirements)} packages"):
-            return await environment.interpreter(
-                one.recipe, self._store.state, options.environment, options.build_timeout_seconds
-            )
+    def _end_hold(self) -> None:
+        self._end_trial()
+        held, self.held = self.held, None
+        self._retire_unused(held)
 
-    def _announce(self, live: Live, started: list[str], seconds: float) -> None:
+    def _end_trial(self) -> None:
+        if self._trial is not None:
+            self._trial.cancel()
+            self._trial = None
+
+    def _announce(self, before: Mapping[str, Deployed]) -> None:
         self._metrics.live.clear()
-        for name, one in live.models.items():
+        for name, one in self.models.items():
             run = one.snapshot.promotion.run
             self._metrics.live.labels(name, one.snapshot.digest, one.revision, run).set(1)
+            self._metrics.queue_rows.labels(name).set_function(one.pool.waiting)
             log.info("live", model=name, revision=one.revision[:12], digest=one.snapshot.digest[:19], run=run)
-        log.info("release live", started=started, kept=sorted(live.models.keys() - set(started)), seconds=seconds)
+        for name in before.keys() - self.models.keys():
+            with contextlib.suppress(KeyError):
+                self._metrics.queue_rows.remove(name)
 
-    def _retire(self, deployed: Deployed) -> None:
-        """Let an old pool finish what it took, then stop it, while we go on."""
-        task = asyncio.create_task(self._drain(deployed.pool))
-        self._draining.add(task)
-        task.add_done_callback(self._draining.discard)
+    def _running(self) -> list[Deployed]:
+        """Every model that has workers."""
+        releases = [release.models.values() for release in (self.live, self.held) if release is not None]
+        return [*self._leaving.values(), *(one for models in releases for one in models)]
 
-    async def _drain(self, pool: Pool) -> None:
-        await pool.drain(self._options.drain_timeout_seconds)
+    def _unused(self, *releases: Live | None) -> list[Deployed]:
+        """The models of `releases` whose workers neither `live` nor `held` has, each once."""
+        kept = {pool for release in (self.live, self.held) if release is not None for pool in release.pools}
+        found = {one.pool: one for release in releases if release is not None for one in release.models.values()}
+        return [one for pool, one in found.items() if pool not in kept]
+
+    def _retire_unused(self, *releases: Live | None) -> None:
+        """Let old pools finish what they took, then stop them, while we go on."""
+        for one in self._unused(*releases):
+            self._leave(one, one.pool.drain(self._options.drain_timeout_seconds))
+
+    def _leave(self, deployed: Deployed, ending: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(self._gone(ending))
+        self._leaving[task] = deployed
+        task.add_done_callback(self._leaving.pop)
+
+    async def _gone(self, ending: Coroutine[None, None, None]) -> None:
+        await ending
         for one in self.models.values():  # after a rollback one may have the labels that this pool just took away
             one.pool.count()
 
 
-def _deployed(one: Snapshot, revision: str, pool: Pool) -> Deployed:
-    lineage = (
-        ("x-model-name", one.name),
-        ("x-model-digest", one.digest),
-        ("x-model-revision", revision),
-        ("x-model-run", one.promotion.run),
-    )
-    return Deployed(one, revision, pool, _now(), lineage)
+def _pinned(pin: Pin, release: Live | None) -> dict[str, Deployed]:
+    """The models of `release` that `pin` names with the same digest."""
+    digests = {model.name: model.digest for model in pin.models}
+    models = release.models.items() if release is not None else ()
+    return {name: one for name, one in models if digests.get(name) == one.snapshot.digest}
 
 
-def _pinned(pin: Pin, one: Snapshot) -> bool:
-    return any(model.name == one.name and model.digest == one.digest for model in pin.models)
+def _in_order(pin: Pin, models: Mapping[str, Deployed]) -> dict[str, Deployed]:
+    return {model.name: models[model.name] for model in pin.models}
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def _deaths(pools: list[Pool]) -> int:
+    return sum(pool.deaths for pool in pools)
 
 
 async def _cancelled(task: asyncio.Task[None] | None) -> None:

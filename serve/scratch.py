@@ -46,6 +46,16 @@ def folder(state: Path) -> Iterator[Path]:
         remove(place)
 
 
+def discard(state: Path, place: Path) -> None:
+    """Remove a folder of the state; `OSError` where it can't be. Interrupted, it is whole or absent.
+
+    It is moved into a scratch folder first, in one rename: what is left of it there is swept.
+    """
+    with folder(state) as away:
+        place.chmod(0o755)  # a folder that can't be written can't be given another parent
+        place.rename(away / place.name)
+
+
 def sweep(state: Path) -> None:
     """Remove the scratch folders of processes that are no more; called before this process makes its first.
 

@@ -36,7 +36,11 @@ class HttpSettings(_Group):
     max_rows: PositiveInt = 10_000
     """Most rows in one request."""
     request_timeout_seconds: PositiveFloat = 30.0
-    """How long a request may take, waiting included; past it the caller gets 504 and a stuck worker is replaced."""
+    """How long a request may take, waiting included; past it the caller gets 504. A caller may ask for less, never for
+    more: by the header X-Request-Timeout, in seconds, by gRPC's deadline, or by the parameter timeout of v2."""
+    drain_delay_seconds: NonNegativeFloat = 0.0
+    """How long a server told to stop goes on taking requests while it says it is not ready: as long as it may take
+    whoever sends requests to see that."""
 
 
 class BatchSettings(_Group):
@@ -48,6 +52,9 @@ class BatchSettings(_Group):
     """How long a batch may take the model, by what was measured; without it, whatever gives the most rows a second."""
     max_waiting_rows: PositiveInt = 10_000
     """Most rows waiting for a model's workers; more are refused with 429."""
+    max_waiting_seconds: PositiveFloat | None = None
+    """How long a request may wait for a worker; one that would wait longer, by what was measured, is refused with 429
+    at once. Without it, three quarters of the time that the request has."""
 
 
 class WorkerSettings(_Group):
@@ -99,9 +106,9 @@ class RolloutSettings(_Group):
     golden_timeout_seconds: PositiveFloat = 120.0
     """How long one golden request may take."""
     hold_seconds: NonNegativeFloat = 30.0
-    """How long the release before stays warm, to fall back to; its workers take as much memory meanwhile. 0: not held."""
+    """How long the release before is held warm, to fall back to; until then both take memory. 0: it is not held."""
     fall_back_after: PositiveInt = 3
-    """Workers of a new release that may die while the one before is held; then that is live again, until git changes."""
+    """At how many deaths of its workers a new release falls back to the one held, until git changes."""
     drain_timeout_seconds: PositiveFloat = 30.0
     """How long an old release, or a server told to stop, may finish what it took."""
     first_retry_seconds: PositiveFloat = 2.0

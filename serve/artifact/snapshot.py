@@ -8,6 +8,7 @@
 Nothing is executed or imported here; what can't be read is `SnapshotUnreadable`.
 """
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -83,7 +84,8 @@ def verified(store: Store, model: PinnedModel) -> Snapshot:
     try:
         require(folder, model.name, model.digest)
     except DigestMismatch:
-        scratch.remove(folder)
+        with contextlib.suppress(OSError):  # in a read-only state folder it stays, and is refused each time
+            scratch.discard(store.state, folder)
         raise
     return opened(folder, model.name, model.digest)
 
@@ -98,7 +100,7 @@ def opened(folder: Path, name: str, digest: str) -> Snapshot:
             digest,
             folder,
             signature(folder / "model"),
-            Recipe(recorded_python(folder / "model"), requirements(folder / "environment.txt")),
+            recipe(folder),
             Promotion(
                 str(promotion.get("run", "")),
                 dict(promotion.get("metrics", {})),
@@ -111,6 +113,11 @@ def opened(folder: Path, name: str, digest: str) -> Snapshot:
         raise SnapshotUnreadable(f"model '{name}': promotion.json or golden.json lacks {error}") from error
     except (TypeError, ValueError, AttributeError) as error:
         raise SnapshotUnreadable(f"model '{name}': promotion.json or golden.json is unreadable ({error})") from error
+
+
+def recipe(folder: Path) -> Recipe:
+    """The environment recorded in a folder laid out as above."""
+    return Recipe(recorded_python(folder / "model"), requirements(folder / "environment.txt"))
 
 
 def _case(recorded: Mapping[str, Any]) -> Mapping[str, Any]:

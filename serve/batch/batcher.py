@@ -1,7 +1,8 @@
 """A bounded queue of entries for one model; `take()` gives the next batch to whichever worker asks.
 
-Owned by the event loop: every method runs on it, and none blocks it. An entry leaves by exactly one of result,
-error, or dropped (its caller is gone); one that is late or gone is dropped here and never reaches the model.
+Bounded by rows, and by how long who comes now would wait: who would wait too long is refused at once. Owned by the
+event loop: every method runs on it, and none blocks it. An entry leaves by exactly one of result, error, or dropped
+(its caller is gone); one that is late or gone is dropped here and never reaches the model.
 """
 
 import asyncio
@@ -12,12 +13,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from serve.batch.chunks import Chunks
+from serve.batch.pace import Pace
 from serve.batch.policy import Policy
 from serve.batch.reply import Reply
 from serve.child.wire import Value
-from serve.errors import DeadlineExceeded, QueueFull, ServeError
+from serve.errors import DeadlineExceeded, QueueFull, ServeError, WaitTooLong
 
 _MOST_IN_VAIN = 6
+_EVER = float("inf")
+_WAITING = 0.75  # of a request's time may pass before a worker has it: the rest is the model's
+
+
+def _uncounted(rows: int, reason: str) -> None:
+    """Where nobody counts what is dropped."""
 
 
 @dataclass(slots=True, eq=False)
@@ -96,7 +104,11 @@ class Bell:
 
 
 class Batcher:
-    """The queue of model `name`. At most `max_waiting_rows` rows wait; more are refused with `QueueFull`."""
+    """The queue of model `name`, which so many `workers` empty.
+
+    At most `max_waiting_rows` rows wait, for at most `max_waiting_seconds`; more are refused with `QueueFull`. Rows
+    that no worker was given are `dropped`, "cancelled" or past their "deadline".
+    """
 
     def __init__(
         self,
@@ -104,12 +116,16 @@ class Batcher:
         policy: Policy,
         max_waiting_rows: int,
         clock: Callable[[], float] = time.monotonic,
+        max_waiting_seconds: float = _EVER,
+        workers: int = 1,
+        dropped: Callable[[int, str], None] = _uncounted,
     ) -> None:
         self.name = name
         self.rows = 0
         self._policy = policy
-        self._max_waiting_rows = max_waiting_rows
-        self._clock = clock
+        self._max_waiting_rows, self._max_waiting_seconds = max_waiting_rows, max_waiting_seconds
+        self._clock, self._dropped = clock, dropped
+        self._pace = Pace(lambda: policy.costs.each() / workers)
         self._waiting: collections.deque[Entry] = collections.deque()
         self._bell = Bell()
         self._came = 0  # rows, ever
@@ -119,13 +135,18 @@ class Batcher:
     def put(self, entry: Entry) -> None:
         """Queue an entry, or raise `QueueFull`. A single request larger than the queue is let into an empty one."""
         if self.rows and self.rows + entry.rows > self._max_waiting_rows:
-            raise QueueFull(self.name, self._max_waiting_rows)
+            raise QueueFull(self.name, self._max_waiting_rows, self._wait())
         self._append(entry)
 
-    def require_room(self) -> None:
-        """`QueueFull` where not one row more may wait."""
+    def require_room(self, patience: float = _EVER) -> None:
+        """`QueueFull` where not one row more may wait, or for too long; its answer has `patience` seconds to come."""
+        if not self.rows:
+            return
+        wait, allowed = self._wait(), min(_WAITING * patience, self._max_waiting_seconds)
         if self.rows >= self._max_waiting_rows:
-            raise QueueFull(self.name, self._max_waiting_rows)
+            raise QueueFull(self.name, self._max_waiting_rows, wait)
+        if wait > allowed:
+            raise WaitTooLong(self.name, wait, allowed)
 
     def put_back(self, entries: Sequence[Entry]) -> None:
         """Return entries whose worker died to the front of the queue, in their order; never refused."""
@@ -149,6 +170,7 @@ class Batcher:
             else:
                 batch = [self._pop() for _ in range(self._policy.count(self._waiting))]
                 now = self._clock()
+                self._pace.left(sum([entry.rows for entry in batch]), now, others_wait=bool(self._waiting))
                 wanted = [entry for entry in batch if self._still_wanted(entry, now)]
                 if wanted:
                     return wanted
@@ -181,6 +203,7 @@ class Batcher:
         """Answer everything that waits with `error`."""
         while self._waiting:
             self._pop().refuse(error)
+        self._pace.rest()
 
     def _append(self, entry: Entry) -> None:
         self._waiting.append(entry)
@@ -193,8 +216,15 @@ class Batcher:
         self.rows -= entry.rows
         return entry
 
+    def _wait(self) -> float:
+        """Seconds that who comes now would wait."""
+        return self._pace.wait(self.rows, self._clock())
+
     def _still_wanted(self, entry: Entry, now: float) -> bool:
         """False, and dropped or refused, where the caller left or the deadline passed."""
         if entry.deadline <= now:
             entry.refuse(DeadlineExceeded(self.name, entry.patience))
-        return not entry.reply.done()
+        if not entry.reply.done():
+            return True
+        self._dropped(entry.rows, "cancelled" if entry.reply.cancelled() else "deadline")
+        return False

@@ -62,6 +62,10 @@ class Costs:
         """The smallest size whose rows cost about as little as they can; None before anything is known."""
         return self._knee
 
+    def each(self) -> float:
+        """Seconds a row, where rows cost as little as they can; 0 before anything is known."""
+        return self._sizes[self._knee].each if self._knee is not None else 0.0
+
     def untried(self) -> int | None:
         """The size beyond the knee, where it was not measured often enough to tell whether it is better."""
         knee = self.knee()

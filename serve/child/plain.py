@@ -133,7 +133,9 @@ def bound(most_bytes: int) -> None:
 def refuse_too_large(result: Any, size: int) -> None:
     """`TooLarge` where the result takes more bytes than it may."""
     if size > _most_bytes:
-        raise TooLarge(f"the model returned a {type(result).__name__} of {size} bytes; at most {_most_bytes} are sent")
+        raise TooLarge(
+            f"the model returned a {type(result).__name__} of {size} bytes; at most {_most_bytes} can be sent"
+        )
 
 
 def _from_tensor(tensor: Any, torch: Any) -> np.ndarray:

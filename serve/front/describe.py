@@ -4,26 +4,38 @@ from collections.abc import Mapping
 from typing import Any
 
 from serve.artifact.pin import Pin
+from serve.front.readiness import Readiness
 from serve.rollout import Deployed, Rollout
 from serve.signature.spec import Column, Param, Signature, TensorSpec, words
+from serve.worker.pool import Pool
 
 
 def models(rollout: Rollout) -> dict[str, Any]:
-    """Per model what is live, and beside it what git desires and why that is not live where it is not."""
+    """Per model what is live; beside it what git desires, why that is not live where it is not, and what is held."""
     return {
         "models": {name: deployed(one) for name, one in rollout.models.items()},
         "desired": pin(rollout.desired),
         "live": pin(rollout.live.pin if rollout.live else None),
+        "held": pin(rollout.held.pin if rollout.held else None),
         "failure": failure(rollout),
     }
 
 
-def readiness(rollout: Rollout) -> dict[str, Any]:
-    """Ready or not, each model's workers, and the last failure."""
-    workers = {
-        name: {"ready": one.pool.alive, "workers": len(one.pool.workers)} for name, one in rollout.models.items()
+def readiness(rollout: Rollout, readiness: Readiness) -> dict[str, Any]:
+    """Ready or not, or about to stop; each model's workers, why it is not ready where it is not; the last failure."""
+    workers = {name: _workers(name, one.pool) for name, one in rollout.models.items()}
+    return {
+        "ready": readiness.ready,
+        "stopping": readiness.stopping,
+        "models": workers,
+        "failure": failure(rollout),
     }
-    return {"ready": rollout.ready, "models": workers, "failure": failure(rollout)}
+
+
+def _workers(name: str, pool: Pool) -> dict[str, Any]:
+    alive, states = pool.alive, [str(worker["state"]) for worker in pool.workers]
+    told = None if alive else f"model '{name}' has no worker that can answer: {', '.join(states)}"
+    return {"ready": alive, "workers": len(states), "reason": told}
 
 
 def deployed(one: Deployed) -> dict[str, Any]:

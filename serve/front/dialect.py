@@ -4,16 +4,20 @@ A dialect is one file in `schemas/`. It holds no state, does no I/O, and knows n
 the model's signature is left to the `Reading` it makes, which may run in another process.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
 
-from serve.errors import ServeError
+from serve.errors import MalformedRequest, ServeError
 from serve.inference import InferenceRequest, InferenceResponse
 
 Headers = tuple[tuple[str, str], ...]
 
 JSON_LENGTH = "inference-header-content-length"
-_READ = {name.encode(): name for name in ("accept", "content-type", "content-encoding", JSON_LENGTH)}
+TIMEOUT = "x-request-timeout"
+_READ = {name.encode(): name for name in ("accept", "content-type", "content-encoding", JSON_LENGTH, TIMEOUT)}
+
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
 class Call(NamedTuple):
@@ -38,6 +42,14 @@ class Answer(NamedTuple):
 def read(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
     """Those headers that any dialect reads, by their names in lower case."""
     return {_READ[name]: value.decode("latin-1") for name, value in headers if name in _READ}
+
+
+def timeout_seconds(header: str) -> float:
+    """What the header X-Request-Timeout says, or `MalformedRequest`."""
+    seconds = float(header) if _SECONDS.fullmatch(header) else 0.0
+    if not seconds:
+        raise MalformedRequest("the header X-Request-Timeout must be a number of seconds above 0, as in 1.5")
+    return seconds
 
 
 class Dialect(Protocol):

@@ -23,10 +23,12 @@ from serve.errors import ServeError
 from serve.front import streaming
 from serve.front.dialect import Answer, Call, Headers, read
 from serve.front.endpoint import Endpoint
+from serve.shutdown import Shutdown
 
 Pairs = tuple[tuple[bytes, bytes], ...]
 
 _LONGEST_TARGET = 1024  # of those that are remembered
+_LAST_CALL_SECONDS = 0.05
 
 
 class Way(NamedTuple):
@@ -58,11 +60,11 @@ class Ways:
 
 
 class Door(HttpToolsProtocol):
-    """For `uvicorn.Config(http=functools.partial(Door, ways, outbox))`."""
+    """For `uvicorn.Config(http=functools.partial(Door, ways, outbox, shutdown))`."""
 
-    def __init__(self, ways: Ways, outbox: "Outbox", **uvicorn: Any) -> None:
+    def __init__(self, ways: Ways, outbox: "Outbox", shutdown: Shutdown, **uvicorn: Any) -> None:
         super().__init__(**uvicorn)
-        self._ways, self._outbox = ways, outbox
+        self._ways, self._outbox, self._shutdown = ways, outbox, shutdown
         self._idle_since: float | None = None
         self._exchange: Exchange | None = None  # the last one; others may wait behind it in uvicorn's pipeline
 
@@ -77,8 +79,8 @@ class Door(HttpToolsProtocol):
         else:
             self._make_scope()
             super().on_headers_complete()
-            if self.parser.should_upgrade():  # to what we do not speak: its body would be read as another request
-                self.cycle.keep_alive = False
+            if self.parser.should_upgrade() or self._shutdown.begun:
+                self.cycle.keep_alive = False  # the body of what we do not speak would be read as another request
 
     def on_body(self, body: bytes) -> None:
         if isinstance(self.cycle, Exchange):
@@ -100,6 +102,17 @@ class Door(HttpToolsProtocol):
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """As uvicorn's, but an idle connection is closed a moment later: a request may be on its way to us."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.loop.call_later(_LAST_CALL_SECONDS, self._close_if_idle)
+        else:
+            self.cycle.keep_alive = False
+
+    def _close_if_idle(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
 
     def on_response_complete(self) -> None:
         """As uvicorn's, but for the timer of idle connections: set once, it looks, in place of one for each answer."""
@@ -163,7 +176,7 @@ class Door(HttpToolsProtocol):
             return None
         if self.flow.write_paused:  # the caller does not read its answers: it is to wait
             return None
-        return Exchange(self, way, headers, parser.should_keep_alive())
+        return Exchange(self, way, headers, parser.should_keep_alive() and not self._shutdown.begun)
 
 
 class Outbox:

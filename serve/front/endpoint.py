@@ -19,7 +19,7 @@ from serve.child.wire import Value
 from serve.errors import InternalError, MethodNotAllowed, ServeError
 from serve.front import formats, streaming
 from serve.front.bodies import Bodies, Body, ClientGone
-from serve.front.dialect import Answer, Call, Dialect, read
+from serve.front.dialect import TIMEOUT, Answer, Call, Dialect, read, timeout_seconds
 from serve.front.streaming import StreamAnswer
 from serve.inference import Asked, Inference, InferenceRequest, InferenceResponse
 from serve.metrics import Metrics
@@ -58,7 +58,7 @@ class Endpoint:
     def begin(self, call: Call, caller: Caller) -> None:
         """Answer a call that wants it in one piece, once."""
         try:
-            request = self._dialect.decode(call)
+            request = self._decode(call)
         except Exception as error:
             return caller.tell(self._unread(error))
         try:
@@ -70,6 +70,10 @@ class Endpoint:
             return self._tell_later(self._ask(call, request), caller)
         caller.work = asked.entry.reply
         asked.entry.reply.listen(lambda: self._settle(call, request, asked, caller))
+
+    def _decode(self, call: Call) -> InferenceRequest:
+        request, given = self._dialect.decode(call), call.headers.get(TIMEOUT)
+        return request if given is None else request._replace(timeout_seconds=timeout_seconds(given))
 
     def _settle(self, call: Call, request: InferenceRequest, asked: Asked, caller: Caller) -> None:
         """The model has answered, or failed to, or nobody waits any more."""
@@ -123,7 +127,7 @@ class Endpoint:
             return self._dialect.refuse(MethodNotAllowed(f"{scope['path']} takes POST, not {scope['method']}"))
         try:
             call = await _call(scope, receive, body)
-            request = self._dialect.decode(call)
+            request = self._decode(call)
         except ClientGone:
             raise
         except Exception as error:

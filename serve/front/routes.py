@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from serve.errors import InternalError, MethodNotAllowed, RouteNotFound
 from serve.front import describe, docs
 from serve.front.openapi import document
+from serve.front.readiness import Readiness
 from serve.front.scoring import Handler
 from serve.front.status import PROBLEM_TYPE, problem, status
 from serve.metrics import Metrics
@@ -28,6 +29,7 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 def application(
     rollout: Rollout,
+    readiness: Readiness,
     endpoints: Mapping[str, ASGIApp | Handler],
     metrics: Metrics,
     lifespan: Lifespan,
@@ -37,7 +39,7 @@ def application(
     """The whole HTTP surface of the server; `endpoints` are those kept clear of FastAPI, by path."""
     app = FastAPIOffline(title="Pinion", version=version, lifespan=lifespan, docs_url=None, static_url=docs.FILES)
     app.router.routes.extend(Route(path, endpoint) for path, endpoint in endpoints.items())
-    _control_routes(app, rollout, metrics)
+    _control_routes(app, rollout, readiness, metrics)
     app.add_exception_handler(HTTPException, _problem)
     app.add_exception_handler(Exception, _fault)
     app.add_route("/docs", lambda request: docs.page(app.openapi(), request.scope.get("root_path", "")))
@@ -45,7 +47,7 @@ def application(
     return app
 
 
-def _control_routes(app: FastAPI, rollout: Rollout, metrics: Metrics) -> None:
+def _control_routes(app: FastAPI, rollout: Rollout, readiness: Readiness, metrics: Metrics) -> None:
     @app.get("/")
     async def root() -> Response:
         return RedirectResponse("/docs")
@@ -60,7 +62,7 @@ def _control_routes(app: FastAPI, rollout: Rollout, metrics: Metrics) -> None:
 
     @app.get("/health/ready")
     async def ready() -> JSONResponse:
-        body = describe.readiness(rollout)
+        body = describe.readiness(rollout, readiness)
         return JSONResponse(body, 200 if body["ready"] else 503)
 
     @app.get("/metrics")

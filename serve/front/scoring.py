@@ -6,20 +6,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serve.errors import ServeError
+from serve.front.readiness import Readiness
 from serve.front.status import status
 from serve.inference import Inference
-from serve.rollout import Rollout
 
 _JSON = "application/json"
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def handlers(rollout: Rollout, inference: Inference) -> Mapping[str, Handler]:
+def handlers(readiness: Readiness, inference: Inference) -> Mapping[str, Handler]:
     """By path. Where MLflow's server would not have started yet, they answer 503."""
 
     async def ping(_: Request) -> Response:
-        return Response("\n", 200 if rollout.ready else 503, media_type=_JSON)
+        return Response("\n", 200 if readiness.ready else 503, media_type=_JSON)
 
     async def version(_: Request) -> Response:
         """The version of MLflow under which the only, or the default, model runs; bare, as MLflow has it."""

@@ -1,5 +1,6 @@
 """Error class → HTTP status: the one table, and the problem details (RFC 9457) that go with it."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ from serve.errors import (
     QueueFull,
     RouteNotFound,
     ServeError,
+    Unavailable,
     UnsupportedContent,
     VersionNotFound,
     WorkerDied,
@@ -59,7 +61,7 @@ RPC_STATUS: Mapping[int, str] = {
     504: "DEADLINE_EXCEEDED",
 }
 
-RETRY_AFTER_SECONDS = {429: "1", 503: "1"}
+RETRY_AFTER_SECONDS = {429: 1, 503: 1}  # at least
 
 _MOST_TEXT = 1000  # what fits among a gRPC answer's headers
 
@@ -98,9 +100,13 @@ def in_one(error: ServeError) -> str:
     return text(told[:_MOST_TEXT])
 
 
-def retry_after(code: int) -> tuple[tuple[str, str], ...]:
-    """The header that tells when to try again, for the statuses that say so."""
-    return (("retry-after", RETRY_AFTER_SECONDS[code]),) if code in RETRY_AFTER_SECONDS else ()
+def retry_after(error: ServeError) -> tuple[tuple[str, str], ...]:
+    """The header that tells when to try again, in whole seconds, for the statuses that say so."""
+    least = RETRY_AFTER_SECONDS.get(status(error))
+    if least is None:
+        return ()
+    known = error.again_seconds if isinstance(error, Unavailable) else 0.0
+    return (("retry-after", str(max(least, math.ceil(known)))),)
 
 
 def text(told: str) -> str:

@@ -28,6 +28,7 @@ class Bound(NamedTuple):
 
     `unwrapped`: the answer is wanted without `predictions` around it, as chat and completion clients expect.
     `joint` is its group, where who made it knew. `note` is for the dialect that read it, when it answers.
+    `timeout_seconds`: how long its caller waits, where the body says so.
     """
 
     value: Value
@@ -35,6 +36,7 @@ class Bound(NamedTuple):
     unwrapped: bool = False
     joint: tuple[Any, ...] | None = None
     note: Any = None
+    timeout_seconds: float | None = None
 
     @property
     def rows(self) -> int:

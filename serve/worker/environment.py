@@ -25,6 +25,7 @@ from filelock import AsyncFileLock
 from packaging.requirements import Requirement
 from uv import find_uv_bin
 
+from serve.artifact.lease import Leases
 from serve.artifact.snapshot import Recipe
 from serve.errors import EnvironmentFailed
 from serve.scratch import writable
@@ -42,17 +43,19 @@ class EnvironmentPolicy(enum.StrEnum):
     ISOLATED = "isolated"
 
 
-async def interpreter(recipe: Recipe, state: Path, policy: EnvironmentPolicy, timeout_seconds: float) -> Path:
-    """The Python executable of the recipe's environment, built where it is not there yet.
+async def interpreter(
+    recipe: Recipe, state: Path, policy: EnvironmentPolicy, timeout_seconds: float, leases: Leases
+) -> Path:
+    """The Python executable of the recipe's environment, built where it is not there yet, and kept by `leases`.
 
     Raises `EnvironmentFailed` where that Python can't be had or a package can't be installed.
     """
     if policy is EnvironmentPolicy.AUTO and satisfied_here(recipe):
         return Path(sys.executable)
     require_supported(recipe)
-    folder = state / "environments" / digest(recipe)
+    folder = place(recipe, state)
     python = folder / "bin" / "python"
-    if (folder / _COMPLETE).is_file():
+    if leases.take(folder) and (folder / _COMPLETE).is_file():
         return python
     if not writable(state):
         raise EnvironmentFailed(f"the model's environment is not in the state folder {state}, which is read-only")
@@ -60,7 +63,13 @@ async def interpreter(recipe: Recipe, state: Path, policy: EnvironmentPolicy, ti
     async with AsyncFileLock(f"{folder}.lock", run_in_executor=False, poll_interval=0.2):
         if not (folder / _COMPLETE).is_file():
             await _build(recipe, folder, python, timeout_seconds)
+        leases.take(folder)  # before another may have the lock, and so may remove it
     return python
+
+
+def place(recipe: Recipe, state: Path) -> Path:
+    """The folder of the recipe's environment, where it has one of its own."""
+    return state / "environments" / digest(recipe)
 
 
 def digest(recipe: Recipe) -> str:

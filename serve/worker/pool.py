@@ -54,7 +54,14 @@ class Pool:
         self.streams = False  # whether the model can answer in chunks
         self._command, self._limits, self._metrics, self._spawn = command, limits, metrics, spawn
         self._policy = Policy(limits.max_batch_rows, batchable, limits.max_batch_seconds)
-        self._batcher = Batcher(command.name, self._policy, limits.max_waiting_rows)
+        self._batcher = Batcher(
+            command.name,
+            self._policy,
+            limits.max_waiting_rows,
+            max_waiting_seconds=limits.max_waiting_seconds,
+            workers=limits.workers,
+            dropped=lambda rows, reason: metrics.dropped_rows.labels(command.name, reason).inc(rows),
+        )
         self._shared = Shared(command.name, self._batcher, self._policy, limits, metrics)
         self._shared.changed, self._shared.alive = self.count, lambda: self.alive
         self._workers: list[Worker] = []
@@ -76,7 +83,6 @@ class Pool:
             raise
         self._tasks = [asyncio.create_task(worker.run()) for worker in self._workers]
         self.streams = all(process.facts.get("streams") for process in self._processes)
-        self._metrics.queue_rows.labels(self.name).set_function(lambda: self._batcher.rows)
         self.state = PoolState.READY
         self.count()
 
@@ -131,9 +137,12 @@ class Pool:
         entry.chunks.over.add_done_callback(lambda _: self._unsettled.discard(entry))
         return entry.chunks
 
-    def require_room(self) -> None:
-        """`QueueFull` where a request would be refused anyway, before any work is done on it."""
-        self._batcher.require_room()
+    def require_room(self, patience: float) -> None:
+        """`QueueFull` where a request would be refused anyway, before any work is done on it.
+
+        So it is where it would wait for most of the `patience` seconds that its answer may take.
+        """
+        self._batcher.require_room(patience)
 
     def _queue(self, entry: Entry) -> None:
         """Let `entry` wait for a worker; its reply may be refused."""
@@ -153,6 +162,20 @@ class Pool:
     def alive(self) -> int:
         """Workers that hold the model."""
         return sum(process.state in (State.READY, State.BUSY) for process in self._processes)
+
+    @property
+    def given_up(self) -> bool:
+        """Whether no worker is alive, and none is to be expected soon."""
+        return self._shared.given_up
+
+    @property
+    def deaths(self) -> int:
+        """Workers that died so far without being asked to."""
+        return self._shared.deaths
+
+    def waiting(self) -> int:
+        """Rows that wait for a worker."""
+        return self._batcher.rows
 
     @property
     def workers(self) -> Sequence[Mapping[str, Any]]:

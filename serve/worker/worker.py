@@ -43,7 +43,7 @@ _OUR_FAULT = "the server failed on this request; its log has the details"
 
 @dataclass(frozen=True, slots=True)
 class PoolLimits:
-    """How many workers, how large a batch (rows, seconds) and a queue (rows), how long a load may take (seconds).
+    """How many workers, how large a batch and a queue (rows, seconds), how long a load may take (seconds).
 
     A batch may take the model `predict_timeout_seconds`; an idle process is asked every `heartbeat_seconds` whether it
     is there, and has as long to say so; one of more than `max_memory_bytes` is replaced, and answers of more than
@@ -55,6 +55,7 @@ class PoolLimits:
     max_waiting_rows: int
     load_timeout_seconds: float
     max_batch_seconds: float | None = None
+    max_waiting_seconds: float = float("inf")
     devices: tuple[str, ...] = ()
     predict_timeout_seconds: float = float("inf")
     heartbeat_seconds: float = 2.0
@@ -69,6 +70,7 @@ class Shared:
         self.name, self.batcher, self.policy, self.limits, self.metrics = name, batcher, policy, limits, metrics
         self.killers, self.backoff = Killers(), Backoff()
         self.given_up = False  # no worker is there, and none to be expected soon
+        self.deaths = 0
         self.changed: Callable[[], None] = lambda: None
         self.alive: Callable[[], int] = lambda: 0
         self.queue_seconds: Seconds = metrics.stages.series(name, "queue")
@@ -196,8 +198,10 @@ class Worker:
     async def _predict(self, process: Process, batch: list[Entry], rows: int) -> None:
         shared = self._shared
         message = wire.Predict(tuple([entry.value for entry in batch]), dict(batch[0].params))
-        left = max([entry.deadline for entry in batch]) - time.monotonic()  # later, nobody waits for it any more
-        answers = await process.predict(message, min(left, shared.limits.predict_timeout_seconds))
+        allowed = shared.limits.predict_timeout_seconds  # that callers are in a hurry says nothing of the process
+        if allowed == float("inf"):
+            allowed = max([entry.deadline for entry in batch]) - time.monotonic()
+        answers = await process.predict(message, allowed)
         shared.predict_seconds.observe(answers.seconds)
         shared.policy.costs.observe(rows, answers.seconds)
         for entry, found in zip(batch, answers.answers, strict=True):
@@ -249,6 +253,7 @@ class Worker:
     async def _mourn(self, dead: Process) -> None:
         """Replace a process that died, trying until one loads."""
         shared, pause = self._shared, self._shared.backoff.failed()
+        shared.deaths += 1
         shared.metrics.worker_deaths.labels(shared.name).inc()
         log.warning("worker died", model=shared.name, pid=dead.pid, how=dead.how, restart_in_seconds=pause)
         await dead.stop()

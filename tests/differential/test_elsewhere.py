@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from serve.artifact.lease import Leases
 from serve.artifact.snapshot import Recipe
 from serve.worker.environment import EnvironmentPolicy, interpreter
 from serve.worker.process import CHILD
@@ -31,7 +32,7 @@ ELSEWHERE = [family for family in FAMILIES if family != "parquet"]  # that MLflo
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter that the server would run such a model in."""
-    return asyncio.run(interpreter(RECIPE, tmp_path_factory.mktemp("state"), EnvironmentPolicy.ISOLATED, 600))
+    return asyncio.run(interpreter(RECIPE, tmp_path_factory.mktemp("state"), EnvironmentPolicy.ISOLATED, 600, Leases()))
 
 
 @pytest.mark.e2e

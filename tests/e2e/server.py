@@ -1,7 +1,6 @@
-"""The installed command `serve` as a real process, watched through its own log; and a load that checks answers."""
+"""The installed command `serve` as a real process, watched through its own log."""
 
 import asyncio
-import itertools
 import json
 import os
 import signal
@@ -9,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +63,10 @@ class Server:
         """`wait`, for tests whose load must go on meanwhile."""
         await asyncio.to_thread(self.wait, event, count, seconds)
 
+    def count(self, event: str) -> int:
+        """How many log lines of this event there are so far."""
+        return len(self._matching(event, {}))
+
     def ready(self) -> "Server":
         self.wait("release live")
         return self
@@ -92,70 +94,3 @@ class Server:
             with self._changed:
                 self.events.append(json.loads(line) if line.startswith("{") else {"event": "text", "line": line})
                 self._changed.notify_all()
-
-
-@dataclass
-class Load:
-    """An open-loop load on the oracle: a request every 1/rate seconds whatever happens to the others.
-
-    Each answer must be its own input times the factor it declares; `lost` and `wrong` say what was not so.
-    """
-
-    url: str
-    rate: float = 50.0
-    digests: list[str] = field(default_factory=list)
-    lost: list[str] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
-
-    async def __aenter__(self) -> "Load":
-        self._client = httpx.AsyncClient(
-            timeout=30.0, limits=httpx.Limits(max_connections=200, max_keepalive_connections=200)
-        )
-        self._stopped, self._progress = asyncio.Event(), asyncio.Event()
-        self._main = asyncio.create_task(self._run())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._stopped.set()
-        await self._main
-        await self._client.aclose()
-
-    @property
-    def answered(self) -> int:
-        return len(self.digests)
-
-    async def until(self, answered: int, seconds: float = 60.0) -> None:
-        """Wait until that many more requests were answered or lost."""
-        goal = self.answered + len(self.lost) + answered
-        async with asyncio.timeout(seconds):
-            while self.answered + len(self.lost) < goal:
-                self._progress.clear()
-                await self._progress.wait()
-
-    async def _run(self) -> None:
-        began = time.monotonic()
-        async with asyncio.TaskGroup() as group:
-            for number in itertools.count():
-                due = began + number / self.rate
-                await asyncio.sleep(max(0.0, due - time.monotonic()))
-                if self._stopped.is_set():
-                    return
-                group.create_task(self._one(float(number)))
-
-    async def _one(self, x: float) -> None:
-        await self._ask(x)
-        self._progress.set()
-
-    async def _ask(self, x: float) -> None:
-        try:
-            answer = await self._client.post(self.url + "/predict", json={"inputs": {"x": [x]}})
-        except httpx.HTTPError as error:
-            self.lost.append(f"{type(error).__name__}: {error}")
-            return
-        if answer.status_code != 200:
-            self.lost.append(f"{answer.status_code}: {answer.text}")
-            return
-        self.digests.append(answer.headers["x-model-digest"])
-        row = answer.json()["predictions"][0]
-        if row["y"] != x * row["factor"]:
-            self.wrong.append(f"{x} → {row}")

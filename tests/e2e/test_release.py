@@ -11,8 +11,9 @@ from pathlib import Path
 import httpx
 import psutil
 
+from tests.chaos.load import Load
 from tests.e2e.conftest import Repository
-from tests.e2e.server import SERVE, Load, Server
+from tests.e2e.server import SERVE, Server
 
 
 async def test_rollback_and_back_under_load_lose_nothing(repository: Repository) -> None:

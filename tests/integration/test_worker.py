@@ -108,7 +108,7 @@ async def test_an_answer_larger_than_it_may_be_stays_with_its_worker(tmp_path: P
     async with running(tmp_path, replace(LIMITS, max_answer_bytes=10)) as pool:
         found = await asyncio.gather(ask(pool, 1.0), ask(pool, 2.0))
         assert all(isinstance(one, OutputTooLarge) for one in found)
-        assert "at most 10 are sent" in str(found[0])
+        assert "at most 10 can be sent" in str(found[0])
         assert deaths(pool) == 0
 
 

@@ -10,6 +10,10 @@ from serve import errors
         (errors.ModelNotFound("x", ("a", "b")), "no model named 'x' is live; live models: a, b"),
         (errors.ModelNotFound(None, ("a", "b")), "several models are live (a, b): name one, as in /models/a/predict"),
         (errors.QueueFull("a", 5), "model 'a' has 5 rows waiting, as many as its queue holds: try again later"),
+        (
+            errors.WaitTooLong("a", 3.21, 2.0),
+            "model 'a' is busy for about 3.2 seconds, and this request may wait 2: try again later",
+        ),
         (errors.DeadlineExceeded("a", 30.0), "model 'a' did not answer within 30 seconds"),
         (
             errors.WorkerCrashed("a", "killed by SIGKILL"),

@@ -4,6 +4,7 @@ Requests go the one path of `Inference`, so they count in the same metrics, shar
 cancelled with their call. Answers name what made them in their initial metadata, as HTTP's do in headers.
 """
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,9 +20,11 @@ from serve.front.bodies import Bodies
 from serve.front.grpc import messages
 from serve.front.grpc import open_inference_pb2 as pb
 from serve.front.open_inference import metadata
+from serve.front.readiness import Readiness
 from serve.front.status import RPC_STATUS, in_one, status
 from serve.inference import Inference, InferenceRequest
 from serve.rollout import Rollout
+from serve.shutdown import Shutdown
 
 log = structlog.get_logger()
 
@@ -34,8 +37,11 @@ Method = Callable[[Any, Context], Awaitable[Any]]
 class Service:
     """The protocol's six calls; each takes its request and gives its answer, or raises a `ServeError`."""
 
-    def __init__(self, rollout: Rollout, inference: Inference, bodies: Bodies, version: str) -> None:
-        self._rollout, self._inference, self._bodies, self._version = rollout, inference, bodies, version
+    def __init__(
+        self, rollout: Rollout, readiness: Readiness, inference: Inference, bodies: Bodies, version: str
+    ) -> None:
+        self._rollout, self._readiness, self._inference = rollout, readiness, inference
+        self._bodies, self._version = bodies, version
 
     @property
     def handlers(self) -> grpc.GenericRpcHandler:
@@ -62,13 +68,13 @@ class Service:
         return pb.ServerLiveResponse(live=True)
 
     async def server_ready(self, _: pb.ServerReadyRequest, context: Context) -> pb.ServerReadyResponse:
-        return pb.ServerReadyResponse(ready=self._rollout.ready)
+        return pb.ServerReadyResponse(ready=self._readiness.ready)
 
     async def model_ready(self, asked: pb.ModelReadyRequest, context: Context) -> pb.ModelReadyResponse:
         if not self._rollout.models:
             return pb.ModelReadyResponse(ready=False)
         deployed = self._inference.find(asked.name, asked.version or None)
-        return pb.ModelReadyResponse(ready=deployed.pool.alive > 0)
+        return pb.ModelReadyResponse(ready=self._readiness.of(deployed))
 
     async def server_metadata(self, _: pb.ServerMetadataRequest, context: Context) -> pb.ServerMetadataResponse:
         return pb.ServerMetadataResponse(**metadata.server(self._version))
@@ -78,7 +84,9 @@ class Service:
 
     async def model_infer(self, asked: pb.ModelInferRequest, context: Context) -> pb.ModelInferResponse:
         reading = messages.MessageReading(asked)
-        request = InferenceRequest(asked.model_name or None, asked.model_version or None, reading, time.perf_counter())
+        request = InferenceRequest(
+            asked.model_name or None, asked.model_version or None, reading, time.perf_counter(), _left(context)
+        )
         body = self._bodies.expect()
         try:
             body.count(reading.size)
@@ -106,6 +114,12 @@ def _refusing(method: Method, kind: type[Any]) -> Method:
     return call
 
 
+def _left(context: Context) -> float | None:
+    """The seconds to the deadline of a call, to the millisecond; None where it has none."""
+    left = context.time_remaining()
+    return None if left is None else max(0.0, round(left, 3))
+
+
 def _read(message: bytes, kind: type[Any]) -> Any:
     try:
         return kind.FromString(message)
@@ -115,9 +129,9 @@ def _read(message: bytes, kind: type[Any]) -> Any:
 
 @contextlib.asynccontextmanager
 async def listening(
-    service: Service, host: str, port: int, max_message_bytes: int, drain_timeout_seconds: float
+    service: Service, host: str, port: int, max_message_bytes: int, shutdown: Shutdown
 ) -> AsyncIterator[None]:
-    """Serve while the block runs; then take no more calls and finish those taken, as long as that may last."""
+    """Serve until the shutdown is closed; then take no more calls, and finish those taken before the block ends."""
     options = [
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.max_send_message_length", -1),
@@ -129,7 +143,14 @@ async def listening(
     bound = server.add_insecure_port(f"{shown}:{port}")
     await server.start()
     log.info("listening for gRPC", address=f"{shown}:{bound}")
+    stopping = asyncio.create_task(_stop(server, shutdown))
     try:
         yield
     finally:
-        await server.stop(drain_timeout_seconds)
+        shutdown.close()
+        await stopping
+
+
+async def _stop(server: grpc.aio.Server, shutdown: Shutdown) -> None:
+    await shutdown.closed.wait()
+    await server.stop(shutdown.left)

@@ -20,12 +20,13 @@ from serve.signature.spec import Param, Signature
 
 CONTENT_TYPE = "content_type"
 BINARY_OUTPUT = "binary_data_output"
+TIMEOUT = "timeout"  # microseconds, as Triton has it
 
 Named = dict[str | None, Array]
 
 # Parameters of the protocol and of the servers that speak it; a model's own param can't be reached by such a name.
 _RESERVED = frozenset(
-    {"sequence_id", "sequence_start", "sequence_end", "priority", "timeout", "headers", BINARY_OUTPUT, CONTENT_TYPE}
+    {"sequence_id", "sequence_start", "sequence_end", "priority", TIMEOUT, "headers", BINARY_OUTPUT, CONTENT_TYPE}
 )
 _UNSUPPORTED = {"shared_memory_region": "shared memory", "classification": "classification"}
 _FIRST_OUTPUT = "output-0"  # what an answer without names has, whatever the signature promised
@@ -67,13 +68,21 @@ def bind(request: Request, signature: Signature) -> Bound:
         bound = bind_arrays(_by_field(arrays, known), params, signature, "inputs")
     else:
         bound = _unchecked(arrays, params, request.parameters.get(CONTENT_TYPE), signature)
-    return bound._replace(note=request.wanted)
+    return bound._replace(note=request.wanted, timeout_seconds=_timeout_seconds(request.parameters))
 
 
 def wanted(bound: Bound) -> Wanted:
     """What the request that was bound here said of its answer."""
     assert isinstance(bound.note, Wanted)
     return bound.note
+
+
+def _timeout_seconds(parameters: Mapping[str, Any]) -> float | None:
+    """How long the caller waits; None where it does not say, or says 0."""
+    given = parameters.get(TIMEOUT)
+    if given is not None and (not isinstance(given, int) or isinstance(given, bool) or given < 0):
+        raise MalformedRequest("parameters.timeout must be a whole number of microseconds")
+    return given / 1e6 if given else None
 
 
 def require_outputs(asked: Sequence[str], names: Sequence[str]) -> None:

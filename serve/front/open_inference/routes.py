@@ -15,6 +15,7 @@ from serve.errors import RouteNotFound, ServeError
 from serve.front.dialect import Answer
 from serve.front.endpoint import respond
 from serve.front.open_inference import metadata
+from serve.front.readiness import Readiness
 from serve.front.schemas.open_inference import refused
 from serve.inference import Inference
 from serve.rollout import Deployed, Rollout
@@ -25,7 +26,9 @@ _MODEL = "/v2/models/{name}"
 _VERSION = f"{_MODEL}/versions/{{version}}"
 
 
-def routes(rollout: Rollout, inference: Inference, infer: ASGIApp, version: str) -> Mapping[str, ASGIApp | Handler]:
+def routes(
+    rollout: Rollout, readiness: Readiness, inference: Inference, infer: ASGIApp, version: str
+) -> Mapping[str, ASGIApp | Handler]:
     """Every route of the protocol by path; `infer` is the endpoint that predicts."""
 
     def of_model(tell: Callable[[Deployed], JSONResponse]) -> Handler:
@@ -44,10 +47,10 @@ def routes(rollout: Rollout, inference: Inference, infer: ASGIApp, version: str)
         return JSONResponse({"live": True})
 
     async def ready(_: Request) -> Response:
-        return _readiness({"ready": rollout.ready})
+        return _readiness({"ready": readiness.ready})
 
     model = of_model(lambda one: JSONResponse(metadata.model(one)))
-    model_ready = of_model(lambda one: _readiness({"name": one.snapshot.name, "ready": one.pool.alive > 0}))
+    model_ready = of_model(lambda one: _readiness({"name": one.snapshot.name, "ready": readiness.of(one)}))
     return {
         "/v2": server,
         "/v2/health/live": live,

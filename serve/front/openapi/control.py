@@ -55,6 +55,7 @@ SCHEMAS: Schemas = {
     "Readiness": record(
         {
             "ready": {"type": "boolean"},
+            "stopping": {"type": "boolean"},
             "models": {"type": "object", "additionalProperties": ref("ModelReadiness")},
             "failure": nullable(ref("Failure")),
         }

@@ -106,4 +106,4 @@ class Invocations:
         if isinstance(error, InvalidInputs):
             body["error_code"] = "INVALID_PARAMETER_VALUE"
             body |= {"error_class": "SCHEMA_ENFORCEMENT_FAILED", "sqlstate": "KAM01"}
-        return Answer(code, formats.JSON, orjson.dumps(body), retry_after(code))
+        return Answer(code, formats.JSON, orjson.dumps(body), retry_after(error))

@@ -50,7 +50,7 @@ def refused(error: ServeError) -> Answer:
     """The answer in place of any other, on all routes of the protocol."""
     code = 400 if status(error) == 422 else status(error)
     allow = (("allow", "POST"),) if code == 405 else ()
-    return Answer(code, JSON, orjson.dumps({"error": in_one(error)}), (*retry_after(code), *allow))
+    return Answer(code, JSON, orjson.dumps({"error": in_one(error)}), (*retry_after(error), *allow))
 
 
 def _json_length(header: str | None) -> int | None:

@@ -24,4 +24,4 @@ class Predict:
     def refuse(self, error: ServeError) -> Answer:
         code = status(error)
         allow = (("allow", "POST"),) if code == 405 else ()
-        return Answer(code, PROBLEM_TYPE, problem(error), (*retry_after(code), *allow))
+        return Answer(code, PROBLEM_TYPE, problem(error), (*retry_after(error), *allow))

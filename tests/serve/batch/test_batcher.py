@@ -9,7 +9,7 @@ from serve.batch.batcher import Batcher, Entry, StreamEntry
 from serve.batch.policy import Policy
 from serve.batch.reply import Reply
 from serve.child.wire import JSON, Part, Value
-from serve.errors import DeadlineExceeded, NotReady, QueueFull, ServeError
+from serve.errors import DeadlineExceeded, NotReady, QueueFull, ServeError, WaitTooLong
 from tests.fakes import FakeClock
 
 ANSWER = Value("json", (Part(None, JSON, (), b"null"),))
@@ -122,6 +122,74 @@ async def test_a_request_larger_than_the_queue_is_let_into_an_empty_one(batcher:
     large = entry(clock, rows=50)
     batcher.put(large)
     assert await batcher.take() == [large]
+
+
+async def test_a_full_queue_tells_for_how_long_it_is_busy(clock: FakeClock) -> None:
+    policy = Policy(max_rows=8)
+    policy.costs.observe(1, 0.5)
+    batcher = Batcher("digits", policy, max_waiting_rows=10, clock=clock, workers=2)
+    batcher.put(entry(clock, rows=10))
+    with pytest.raises(QueueFull) as found:
+        batcher.put(entry(clock))
+    assert found.value.again_seconds == pytest.approx(2.5)
+
+
+def slow(clock: FakeClock, max_waiting_seconds: float = float("inf"), workers: int = 1) -> Batcher:
+    """A queue of a model that takes a second a row."""
+    policy = Policy(max_rows=1)
+    policy.costs.observe(1, 1.0)
+    return Batcher("digits", policy, 1000, clock, max_waiting_seconds, workers)
+
+
+async def test_who_would_wait_longer_than_the_queue_allows_is_refused_at_once(clock: FakeClock) -> None:
+    batcher = slow(clock, max_waiting_seconds=2.5, workers=2)
+    for _ in range(5):
+        batcher.require_room()
+        batcher.put(entry(clock))
+    batcher.put(entry(clock))
+    told = r"model 'digits' is busy for about 3 seconds, and this request may wait 2\.5: try again later"
+    with pytest.raises(WaitTooLong, match=told) as found:
+        batcher.require_room(1000.0)
+    assert found.value.again_seconds == pytest.approx(3.0)
+
+
+async def test_who_could_not_be_answered_in_time_is_refused_at_once(clock: FakeClock) -> None:
+    batcher = slow(clock)
+    for _ in range(4):
+        batcher.put(entry(clock))
+    batcher.require_room(6.0)
+    with pytest.raises(WaitTooLong, match=r"is busy for about 4 seconds, and this request may wait 3\.8"):
+        batcher.require_room(5.0)
+
+
+async def test_nobody_waits_in_an_empty_queue_however_slow_the_model_is(clock: FakeClock) -> None:
+    slow(clock, max_waiting_seconds=0.001).require_room(0.001)
+
+
+async def test_where_rows_leave_faster_than_was_known_more_may_wait(clock: FakeClock) -> None:
+    batcher = slow(clock, max_waiting_seconds=2.5)
+    for _ in range(50):
+        batcher.put(entry(clock))
+    with pytest.raises(WaitTooLong):
+        batcher.require_room()
+    for _ in range(30):
+        await batcher.take()
+        clock.advance(0.1)
+    assert batcher.rows == 20
+    batcher.require_room()
+
+
+async def test_what_no_worker_was_given_is_counted_by_why(clock: FakeClock) -> None:
+    dropped: list[tuple[int, str]] = []
+    batcher = Batcher("digits", Policy(max_rows=8), 100, clock, dropped=lambda rows, why: dropped.append((rows, why)))
+    gone, late, refused, here = entry(clock, 2), entry(clock, 3, within=1.0), entry(clock, 1, within=1.0), entry(clock)
+    for one in (gone, late, refused, here):
+        batcher.put(one)
+    gone.reply.cancel()
+    clock.advance(1.0)
+    refused.refuse(DeadlineExceeded("digits", 1.0))
+    assert await batcher.take() == [here]
+    assert dropped == [(2, "cancelled"), (3, "deadline"), (1, "deadline")]
 
 
 async def test_entries_of_a_dead_worker_come_first_in_their_order_even_into_a_full_queue(

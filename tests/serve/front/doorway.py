@@ -29,6 +29,7 @@ from serve.front.endpoint import Endpoint
 from serve.front.status import status
 from serve.inference import Asked, InferenceRequest, InferenceResponse, InferenceStream
 from serve.metrics import Metrics
+from serve.shutdown import Shutdown
 from serve.signature.binding import Bound
 from serve.signature.spec import Signature
 from tests.serve.front.calling import BOUND_SECONDS, Caller, get
@@ -236,9 +237,10 @@ async def opened(max_bytes: int = 10**6, max_held_bytes: int = 10**7, **config: 
     state.default_headers = [DATE]
     options = uvicorn.Config(app, access_log=False, log_config=None, ws="none", **config)
     options.load()
+    shutdown = Shutdown(0.0, 1.0)
     ways, failures = Ways(app), list[dict[str, Any]]()
     asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
-    make = functools.partial(Door, ways, Outbox(), config=options, server_state=state, app_state={})
+    make = functools.partial(Door, ways, Outbox(), shutdown, config=options, server_state=state, app_state={})
     server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
     doorway = Doorway(teller, bodies, ways, state, server.sockets[0].getsockname())
     try:

@@ -15,6 +15,7 @@ from serve.front import docs
 from serve.front.open_inference.body import BodyReading
 from serve.front.openapi import answers, example
 from serve.settings import ArtifactSettings, Settings
+from serve.shutdown import Shutdown
 from serve.signature import payload
 from serve.signature.binding import bind
 from serve.signature.spec import AnyType, ArrayType, Column, MapType, ObjectType, Property, Signature, TensorSpec
@@ -50,7 +51,7 @@ def test_the_route_without_a_name_is_described_where_there_is_one_model_or_a_def
 
 
 def test_every_route_is_described_but_for_the_pages_themselves(tmp_path: Path) -> None:
-    app = build(Settings(artifact=ArtifactSettings(repo=tmp_path)))
+    app = build(Settings(artifact=ArtifactSettings(repo=tmp_path)), Shutdown(0.0, 1.0))
     mounted = {route.path for route in app.routes if isinstance(route, Route)}
     assert mounted - set(EVERY_PATH) == {"/", "/docs", "/redoc", "/openapi.json", "/v2/{rest:path}"}
     assert set(EVERY_PATH) <= mounted

@@ -4,7 +4,7 @@ import pytest
 
 from serve import errors
 from serve.errors import RolloutFailed, ServeError
-from serve.front.status import RETRY_AFTER_SECONDS, STATUS, problem, status
+from serve.front.status import RETRY_AFTER_SECONDS, STATUS, problem, retry_after, status
 
 
 def family(root: type[ServeError]) -> list[type[ServeError]]:
@@ -22,6 +22,7 @@ CALLERS = [
     (errors.UnsupportedContent("no"), 415),
     (errors.InvalidInputs("no"), 422),
     (errors.QueueFull("digits", 5), 429),
+    (errors.WaitTooLong("digits", 3.2, 2.0), 429),
     (errors.BodiesFull(5), 429),
     (errors.InternalError("no"), 500),
     (errors.PredictFailed("digits", "ValueError", "secret", "trace"), 500),
@@ -65,6 +66,25 @@ def test_codes_are_stable_words_of_which_no_two_are_equal() -> None:
 def test_whoever_is_told_to_try_again_is_told_when() -> None:
     again = {status(error) for error, _ in CALLERS if isinstance(error, errors.Unavailable)}
     assert RETRY_AFTER_SECONDS.keys() == again - {504}
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        (errors.QueueFull("digits", 5), "1"),
+        (errors.QueueFull("digits", 5, 2.0), "2"),
+        (errors.WaitTooLong("digits", 0.2, 0.1), "1"),
+        (errors.WaitTooLong("digits", 7.01, 2.0), "8"),
+        (errors.NotReady("no"), "1"),
+    ],
+)
+def test_when_follows_from_the_wait_in_whole_seconds_and_one_at_least(error: ServeError, seconds: str) -> None:
+    assert retry_after(error) == (("retry-after", seconds),)
+
+
+def test_who_is_not_to_try_again_is_not_told_when() -> None:
+    assert retry_after(errors.DeadlineExceeded("digits", 1.5)) == ()
+    assert retry_after(errors.RouteNotFound("no")) == ()
 
 
 def test_a_problem_has_the_members_of_rfc_9457() -> None:

@@ -121,9 +121,9 @@ async def test_what_batches_cost_bounds_those_that_come() -> None:
 
 async def test_a_full_queue_says_so_before_anything_is_asked() -> None:
     async with running(Crew(), waiting=2) as pool:
-        pool.require_room()
+        pool.require_room(10.0)
         entries = [pool.ask(ROW, 10.0) for _ in range(2)]
         with pytest.raises(QueueFull, match="model 'digits' has 2 rows waiting"):
-            pool.require_room()
+            pool.require_room(10.0)
         await asyncio.gather(*(entry.reply for entry in entries))
-        pool.require_room()
+        pool.require_room(10.0)

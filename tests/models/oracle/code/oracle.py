@@ -8,13 +8,17 @@ the first at load. nap:S (0.3) makes a batch take as long as the longest that is
 
 import contextlib
 import ctypes
+import datetime
+import decimal
 import os
 import signal
 import subprocess
 import sys
 import time
+import uuid
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 MIB = 2**20
@@ -67,6 +71,11 @@ def environment(_):
 def segv(_):
     """segv: read address 0."""
     ctypes.string_at(0)
+
+
+def abort(_):
+    """abort: end by SIGABRT, as failed assertions in C do."""
+    os.abort()
 
 
 def exits(code):
@@ -158,6 +167,7 @@ FAULTS = {
     "raise": raises,
     "environment": environment,
     "segv": segv,
+    "abort": abort,
     "exit": exits,
     "oom": oom,
     "leak": leak,
@@ -178,6 +188,41 @@ FAULTS = {
 ITEMS = {
     "nan": lambda _: float("nan"),
     "huge": lambda size: "x" * int(size),  # huge:BYTES
+    "item": lambda name: TYPES[name],  # item:NAME
+}
+
+TYPES = {
+    "true": True,
+    "int": 7,
+    "float": 0.1,
+    "inf": float("inf"),
+    "-inf": float("-inf"),
+    "text": 'a "quoted" \u2028 text',
+    "empty": "",
+    "bytes": b"\xff\x00",
+    "none": None,
+    "na": pd.NA,
+    "nat": pd.NaT,
+    "date": datetime.date(2024, 5, 31),
+    "datetime": datetime.datetime(2024, 5, 31, 12, 30),
+    "zoned": datetime.datetime(2024, 5, 31, tzinfo=datetime.timezone(datetime.timedelta(hours=2))),
+    "timestamp": pd.Timestamp("2024-05-31T12:00:00.000000001"),
+    "timedelta": pd.Timedelta(seconds=1),
+    "time": datetime.time(12, 30),
+    "decimal": decimal.Decimal("0.1"),
+    "uuid": uuid.UUID(int=7),
+    "period": pd.Period("2024-05"),
+    "bool_": np.bool_(True),
+    "int8": np.int8(-7),
+    "uint64": np.uint64(2**64 - 1),
+    "float16": np.float16(0.5),
+    "float32": np.float32(0.1),
+    "longdouble": np.longdouble(0.1),
+    "array": np.arange(3),
+    "list": [1, None, float("nan")],
+    "tuple": (1, "a"),
+    "set": {1},
+    "dict": {"a": [float("inf")]},
 }
 
 # What the whole batch's answer becomes.

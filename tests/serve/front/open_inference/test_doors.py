@@ -15,8 +15,10 @@ from serve.aside import Aside
 from serve.front.bodies import Bodies
 from serve.front.grpc import open_inference_pb2 as pb
 from serve.front.grpc import server
+from serve.front.readiness import Readiness
 from serve.inference import Inference
 from serve.settings import ArtifactSettings, Settings
+from serve.shutdown import Shutdown
 
 SERVICE = "/inference.GRPCInferenceService/"
 
@@ -28,7 +30,8 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 async def http(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(build(settings)), base_url="http://pinion") as client:
+    app = httpx.ASGITransport(build(settings, Shutdown(0.0, 1.0)))
+    async with httpx.AsyncClient(transport=app, base_url="http://pinion") as client:
         yield client
 
 
@@ -37,13 +40,14 @@ def service(settings: Settings) -> server.Service:
     metrics = make_metrics()
     rollout = make_rollout(settings, metrics)
     inference = Inference(rollout, metrics, Aside(1), default_model=None, max_rows=10, timeout_seconds=1.0)
-    return server.Service(rollout, inference, Bodies(1000, 1000), "1.2.3")
+    readiness = Readiness(rollout, Shutdown(0.0, 1.0))
+    return server.Service(rollout, readiness, inference, Bodies(1000, 1000), "1.2.3")
 
 
 @pytest.fixture
 async def channel(service: server.Service) -> AsyncIterator[grpc.aio.Channel]:
     with capture_logs() as logged:
-        async with server.listening(service, "127.0.0.1", 0, 1000, 1.0):
+        async with server.listening(service, "127.0.0.1", 0, 1000, Shutdown(0.0, 1.0)):
             address = next(line["address"] for line in logged if line["event"] == "listening for gRPC")
             async with grpc.aio.insecure_channel(address) as one:
                 yield one
@@ -133,5 +137,5 @@ async def test_a_port_in_use_is_not_shared(service: server.Service) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(RuntimeError):
-            async with server.listening(service, "127.0.0.1", port, 1000, 1.0):
+            async with server.listening(service, "127.0.0.1", port, 1000, Shutdown(0.0, 1.0)):
                 pass

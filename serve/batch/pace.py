@@ -1,0 +1,44 @@
+"""How fast the rows of a queue leave it, and so how long one that comes now would wait. No clock: numbers to numbers.
+
+Measured while rows wait without a break, at the queue itself: so it holds whatever decides it, the model's seconds and
+how many rows share a batch, the way to the workers and back, how many of these are there. Where a break ends, nothing
+was seen yet, and what is known otherwise stands in. A pace that has slowed down shows at once, by rows that do not
+leave; one that is better, as they leave.
+"""
+
+from collections.abc import Callable
+
+_KEPT = 0.9  # of what was seen before, at each batch
+_EXPECTED = 2  # batches: what was expected counts for as many that were seen
+
+
+class Pace:
+    """`expected()`: the seconds in which a row leaves, by what is known otherwise; 0 where nothing is."""
+
+    def __init__(self, expected: Callable[[], float]) -> None:
+        self._expected = expected
+        self._seconds = self._rows = 0.0  # in which rows left, and how many
+        self._last, self._since = 0, 0.0  # rows that left last, and when; 0 rows: nobody waited any more
+
+    def left(self, rows: int, now: float, *, others_wait: bool) -> None:
+        """So many rows left together."""
+        if self._last:
+            self._seconds = _KEPT * self._seconds + now - self._since
+            self._rows = _KEPT * self._rows + self._last
+        else:
+            each = self._expected()
+            self._rows = _EXPECTED * rows if each else 0.0
+            self._seconds = self._rows * each
+        self._last, self._since = (rows if others_wait else 0), now
+
+    def rest(self) -> None:
+        """Nobody waits any more, and it was no batch that left last."""
+        self._last = 0
+
+    def wait(self, rows: int, now: float) -> float:
+        """Seconds until so many rows will have left."""
+        if not self._last:
+            return rows * self._expected()
+        seen = self._seconds / self._rows if self._rows else 0.0
+        of_late = (self._seconds + now - self._since) / (self._rows + self._last)
+        return rows * max(seen, of_late)

@@ -1,0 +1,168 @@
+"""From a pin to models ready to go live: fetch, verify, environment, workers, golden answers.
+
+Knows nothing of what is live: it makes what `rollout` asks for, or leaves nothing behind. What it prepared stays
+leased until `collect` is told what is still used.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from serve import golden, scratch
+from serve.artifact import collect, fetch, history, snapshot
+from serve.artifact.fetch import Store
+from serve.artifact.lease import Leases
+from serve.artifact.pin import Pin
+from serve.artifact.snapshot import Snapshot
+from serve.errors import PullFailed, ServeError, SnapshotUnreadable
+from serve.log import working
+from serve.metrics import Metrics
+from serve.worker import environment
+from serve.worker.environment import EnvironmentPolicy
+from serve.worker.pool import Pool, PoolLimits
+from serve.worker.process import Command
+
+log = structlog.get_logger()
+
+Lineage = tuple[tuple[str, str], ...]  # the header lines of an answer that name its model, digest, revision and run
+
+
+@dataclass(frozen=True, slots=True)
+class LoaderOptions:
+    """How models are made ready, and how many releases are kept on disk; times in seconds."""
+
+    limits: PoolLimits
+    threads: int
+    environment: EnvironmentPolicy
+    keep_releases: int
+    pull_timeout_seconds: float
+    build_timeout_seconds: float
+    golden_timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """One model with its workers: its bytes, the commit that pinned it, and the headers of its answers."""
+
+    snapshot: Snapshot
+    revision: str
+    pool: Pool
+    since: str
+    lineage: Lineage
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """The names this version answers to: its digest's and its revision's first twelve digits, and both whole."""
+        digest = self.snapshot.digest.removeprefix("sha256:")
+        return (digest[:12], self.revision[:12], digest, self.revision)
+
+
+class Loader:
+    """Makes what a pin names ready, in a state folder that others may share."""
+
+    def __init__(self, store: Store, options: LoaderOptions, metrics: Metrics) -> None:
+        self._store, self._options, self._metrics = store, options, metrics
+        self._leases = Leases()
+
+    async def prepare(self, pin: Pin) -> list[Snapshot]:
+        """Everything a release needs on disk, short of starting it: verified snapshots and environments."""
+        folders = [self._store.snapshot(model) for model in pin.models]
+        for folder in folders:  # what is there stays there
+            self._leases.take(folder)
+        with working(f"pulling {pin.size / 1e6:.1f} MB"):
+            pulled = await fetch.fetch(self._store, pin, self._options.pull_timeout_seconds)
+        if pulled:
+            log.info("pulled", models=[model.name for model in pin.models], bytes=pin.size, files=pin.files)
+        if not all(self._leases.take(folder) for folder in folders):
+            raise PullFailed("a snapshot was removed from the state folder as soon as it was there")
+        snapshots = [await asyncio.to_thread(snapshot.verified, self._store, model) for model in pin.models]
+        for one in snapshots:
+            log.info("verified", model=one.name, digest=one.digest)
+            await self._interpreter(one)
+        collect.note_use(folders)
+        return snapshots
+
+    async def load(self, snapshots: list[Snapshot], pin: Pin) -> dict[str, Deployed]:
+        """Each of these snapshots of `pin` with warm workers, by name; where one fails, none is left."""
+        pools: dict[str, Pool] = {}
+        try:
+            for one in snapshots:
+                pools[one.name] = await self._start(one)
+            revisions = await asyncio.to_thread(history.revisions, self._store.repo, pin)
+        except BaseException:
+            await asyncio.gather(*(pool.stop() for pool in pools.values()))
+            raise
+        return {one.name: _deployed(one, revisions[one.name], pools[one.name]) for one in snapshots}
+
+    async def collect(self, used: Iterable[Snapshot]) -> None:
+        """Let go of all but `used`, and remove from the state folder what nobody needs."""
+        state = self._store.state
+        if not scratch.writable(state):
+            return
+        in_use = {place for one in used for place in (one.folder, environment.place(one.recipe, state))}
+        self._leases.keep_only(in_use)
+        await asyncio.to_thread(_collect, state, self._options.keep_releases)
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._leases.keep_only(())
+
+    async def _start(self, one: Snapshot) -> Pool:
+        """A pool that has loaded the model and reproduced its golden answers."""
+        options = self._options
+        command = Command(
+            name=one.name,
+            digest=one.digest,
+            folder=one.model_folder,
+            python=await self._interpreter(one),
+            threads=options.threads,
+            state=self._store.state,
+        )
+        pool = Pool(command, options.limits, self._metrics, one.promotion.batchable)
+        with working(f"loading {one.name}"):
+            await pool.start()
+            try:
+                await golden.replay(one.name, one.golden, one.signature, pool, options.golden_timeout_seconds)
+                await self._warm(one, pool)
+            except BaseException:
+                await pool.stop()
+                raise
+        log.info("warm", model=one.name, workers=options.limits.workers, golden=len(one.golden.cases))
+        return pool
+
+    async def _warm(self, one: Snapshot, pool: Pool) -> None:
+        """Show the model the batch sizes it will see; what it can't answer, it need not go live without."""
+        row = golden.row(one.golden, one.signature) if one.promotion.batchable else None
+        if row is not None:
+            with contextlib.suppress(ServeError):
+                await pool.warm(row, self._options.golden_timeout_seconds)
+
+    async def _interpreter(self, one: Snapshot) -> Path:
+        options = self._options
+        with working(f"making the environment of {one.name}: {len(one.recipe.requirements)} packages"):
+            return await environment.interpreter(
+                one.recipe, self._store.state, options.environment, options.build_timeout_seconds, self._leases
+            )
+
+
+def _collect(state: Path, keep_releases: int) -> None:
+    needed = set()
+    for folder in collect.snapshots(state, keep_releases):
+        with contextlib.suppress(SnapshotUnreadable):  # so it needs none
+            needed.add(environment.digest(snapshot.recipe(folder)))
+    collect.environments(state, needed)
+
+
+def _deployed(one: Snapshot, revision: str, pool: Pool) -> Deployed:
+    lineage = (
+        ("x-model-name", one.name),
+        ("x-model-digest", one.digest),
+        ("x-model-revision", revision),
+        ("x-model-run", one.promotion.run),
+    )
+    return Deployed(one, revision, pool, datetime.now(UTC).isoformat(timespec="seconds"), lineage)

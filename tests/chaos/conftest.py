@@ -1,0 +1,105 @@
+"""A repository with two promotions of the oracle, made once; servers with two workers, abused by many tests in turn."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.residue import eventually
+from tests.e2e.conftest import Repository, promote
+from tests.e2e.server import Server
+from tests.models import oracle
+from tests.repositories import new_repository
+
+MIB = 2**20
+# Short enough for tests to wait for; long enough for two cores that do other things as well.
+PREDICT_TIMEOUT_SECONDS, HEARTBEAT_SECONDS, MAX_ANSWER_BYTES = 1.5, 1.0, MIB
+SETTINGS = {
+    "worker__count": 2,
+    "worker__predict_timeout_seconds": PREDICT_TIMEOUT_SECONDS,
+    "worker__heartbeat_seconds": HEARTBEAT_SECONDS,
+    "worker__max_answer_bytes": MAX_ANSWER_BYTES,
+}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _temp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Temp files of these tests' servers go into a folder where nobody else's are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("temp")))
+        patch.setattr(tempfile, "tempdir", None)
+        yield
+
+
+@pytest.fixture(scope="session")
+def promoted(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """Promotions 0 and 1 of the oracle, with factors 2 and 3."""
+    root = tmp_path_factory.mktemp("promoted")
+    folder, state = new_repository(root / "repo"), root / "state"
+    revisions = [promote(folder, state, oracle(root / f"model-{factor}", factor)) for factor in (2, 3)]
+    return Repository(folder, tuple(revisions), state)
+
+
+@pytest.fixture
+def repository(promoted: Repository, tmp_path: Path) -> Repository:
+    """A copy for one test, at promotion 1, with a state folder of its own."""
+    return copied(promoted, tmp_path)
+
+
+@pytest.fixture
+def server(repository: Repository) -> Iterator[Server]:
+    """A server of two workers for one test, ready."""
+    with Server(repository.folder, repository.state, **SETTINGS).ready() as one:
+        yield one
+
+
+class Standing:
+    """A server of two workers that outlives a test; where one did not recover, the next test gets another."""
+
+    def __init__(self, promoted: Repository, root: Path) -> None:
+        self._repository = copied(promoted, root)
+        self._opened = ExitStack()
+        self._server = self._started()
+
+    def get(self) -> Server:
+        if not whole(self._server):
+            self.close()
+            self._server = self._started()
+        return self._server
+
+    def close(self) -> None:
+        self._opened.close()
+
+    def _started(self) -> Server:
+        return self._opened.enter_context(Server(self._repository.folder, self._repository.state, **SETTINGS)).ready()
+
+
+@pytest.fixture(scope="module")
+def standing(promoted: Repository, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
+    one = Standing(promoted, tmp_path_factory.mktemp("standing"))
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def abused(standing: Standing) -> Server:
+    """A server of two workers, ready, that other tests have abused before."""
+    return standing.get()
+
+
+def copied(promoted: Repository, root: Path) -> Repository:
+    shutil.copytree(promoted.folder, root / "repo", symlinks=True)
+    shutil.copytree(promoted.state, root / "state", symlinks=True)
+    one = Repository(root / "repo", promoted.revisions, root / "state")
+    one.checkout(1)
+    return one
+
+
+def whole(server: Server, seconds: float = 20.0) -> bool:
+    """Whether the server lives, and all its workers come to be ready."""
+    if server.process.poll() is not None:
+        return False
+    return eventually(lambda: all(one["state"] == "ready" for one in server.model()["workers"]), seconds)

@@ -1,0 +1,204 @@
+"""Section C of the catalogue, where the model misbehaves: one bad request fails alone, whatever it does."""
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from tests.chaos.conftest import MAX_ANSWER_BYTES, MIB, PREDICT_TIMEOUT_SECONDS, SETTINGS, whole
+from tests.chaos.load import INNOCENT, Client, Load, Reply
+from tests.chaos.memory import limited, rss
+from tests.chaos.residue import no_residue
+from tests.e2e.conftest import Repository
+from tests.e2e.server import Server
+
+FULL = pytest.mark.e2e
+# fmt: off
+TYPES = [
+    "true", "int", "float", "inf", "-inf", "text", "empty", "bytes", "none", "na", "nat", "date", "datetime",
+    "zoned", "timestamp", "timedelta", "time", "decimal", "uuid", "period", "bool_", "int8", "uint64", "float16",
+    "float32", "longdouble", "array", "list", "tuple", "set", "dict",
+]
+# fmt: on
+
+
+def forms(quick: int, full: int) -> Any:
+    """The parameter `times`: in its quick form, and in the catalogue's."""
+    return pytest.mark.parametrize("times", [quick, pytest.param(full, marks=[FULL, pytest.mark.timeout(1800)])])
+
+
+def pids(server: Server) -> set[int]:
+    return {one["pid"] for one in server.model()["workers"]}
+
+
+def unlike_any_other() -> float:
+    """An x that no request had before: the server remembers those that ended its workers."""
+    return -time.monotonic()
+
+
+async def crowd(client: Client, faults: Sequence[str]) -> list[Reply]:
+    """The replies to one row for each of `faults`, that waited together while both workers were busy."""
+    busy = [asyncio.create_task(client.ask([float(at)], "nap:0.2")) for at in range(2)]
+    await asyncio.sleep(0.05)  # no event tells that they arrived; where they have not, the crowd is no crowd
+    replies = await asyncio.gather(*(client.ask([float(at)], fault) for at, fault in enumerate(faults)))
+    await asyncio.gather(*busy)
+    return replies
+
+
+def innocents_are_right(replies: Sequence[Reply], faults: Sequence[str]) -> bool:
+    flaws = [one.cause or one.flaw([float(at)]) for at, one in enumerate(replies) if faults[at] == INNOCENT]
+    return set(flaws) == {""}
+
+
+async def test_c1_a_request_that_raises_fails_alone_and_costs_no_worker(abused: Server) -> None:
+    before = pids(abused)
+    with no_residue(abused):
+        async with Load(abused.url, count=60, faults={"raise": 0.2}) as load:
+            await load.over()
+    load.require_nothing_lost()
+    assert set(load.faulty) == {("raise", "predict_failed")}
+    assert pids(abused) == before
+    told = abused.predict({"inputs": {"x": [1.0], "fault": ["raise"]}})
+    assert told.status_code == 500
+    assert not any(secret in told.text for secret in ("hunter2", "Traceback", "oracle.py"))
+
+
+@pytest.mark.parametrize("poisons", [1, 3])
+@forms(2, 250)
+async def test_c2_poison_fails_alone_in_a_batch_of_16(abused: Server, poisons: int, times: int) -> None:
+    faults = ["raise"] * poisons + [INNOCENT] * (16 - poisons)
+    before = pids(abused)
+    async with Client(abused.url) as client:
+        for _ in range(times):
+            replies = await crowd(client, faults)
+            assert innocents_are_right(replies, faults)
+            assert [one.cause for one in replies[:poisons]] == ["predict_failed"] * poisons
+    assert pids(abused) == before
+
+
+@pytest.mark.parametrize("fault", ["segv", "exit"])
+@forms(1, 10)
+async def test_c3_a_request_that_kills_its_worker_costs_two_and_no_other_answer(
+    abused: Server, fault: str, times: int
+) -> None:
+    with no_residue(abused):
+        for _ in range(times):
+            await require_killer_is_refused(abused, fault)
+            assert whole(abused)
+
+
+async def require_killer_is_refused(server: Server, fault: str) -> None:
+    deaths, x = server.count("worker died"), unlike_any_other()
+    async with Load(server.url) as load, Client(server.url) as client:
+        await load.until(answered=10)
+        first, again = await client.ask([x], fault), await client.ask([x], fault)
+        await load.until(answered=50)
+    load.require_nothing_lost()
+    assert [(one.status, one.cause) for one in (first, again)] == [(500, "worker_crashed")] * 2
+    assert server.count("worker died") - deaths <= 2
+
+
+@pytest.mark.parametrize("fault", ["hang", "loop", "gil"])
+@forms(1, 10)
+async def test_c5_a_hung_predict_gets_504_in_time_and_its_mates_their_answers(
+    abused: Server, fault: str, times: int
+) -> None:
+    with no_residue(abused):
+        for _ in range(times):
+            assert whole(abused)
+            async with Client(abused.url) as client:
+                alone, *others = await asyncio.gather(
+                    client.ask([1.0], fault), *(client.ask([float(x)]) for x in range(8))
+                )
+                assert (alone.status, alone.cause) == (504, "deadline_exceeded")
+                assert alone.seconds < PREDICT_TIMEOUT_SECONDS + 0.5
+                assert all(one.flaw([float(x)]) == "" for x, one in enumerate(others))
+                faults = [INNOCENT, INNOCENT, fault, INNOCENT]
+                replies = await crowd(client, faults)
+                assert innocents_are_right(replies, faults)
+                assert replies[2].cause == "deadline_exceeded"
+
+
+@pytest.mark.parametrize("fault", ["rows-1", "rows+1", "rows0", "scalar", "none", "generator"])
+@forms(150, 17_000)
+async def test_c9_a_wrong_number_of_rows_is_a_model_fault_and_never_given_to_another(
+    abused: Server, fault: str, times: int
+) -> None:
+    before = pids(abused)
+    async with Load(abused.url, rate=150, count=times, sizes=(1, 2, 3, 7), faults={fault: 0.2}) as load:
+        await load.over()
+    load.require_nothing_lost()
+    assert set(load.faulty) == {(fault, "bad_output")}
+    assert pids(abused) == before
+
+
+@forms(150, 6000)
+async def test_c11_answers_of_other_types_and_shapes_spoil_none(abused: Server, times: int) -> None:
+    faults = {"huge:10": 0.1, "nan": 0.1, "item:dict": 0.1, "rows+1": 0.1, "scalar": 0.1}
+    async with Load(abused.url, rate=100, count=times, sizes=(1, 4), faults=faults) as load:
+        await load.over()
+    load.require_nothing_lost()
+    assert len({fault for fault, _ in load.faulty}) == len(faults)
+
+
+@forms(150, 6000)
+async def test_c12_requests_of_other_columns_in_one_window_are_kept_apart(abused: Server, times: int) -> None:
+    loads = [Load(abused.url, rate=50, count=times // 2, usual=usual, sizes=(1, 3)) for usual in ("", INNOCENT)]
+    async with loads[0], loads[1]:
+        await asyncio.gather(*(load.over() for load in loads))
+    for load in loads:
+        load.require_nothing_lost()
+
+
+@pytest.mark.parametrize("size", [64 * MIB, pytest.param(1024 * MIB, marks=FULL)])
+async def test_c13_a_huge_answer_is_refused_before_the_front_holds_it(abused: Server, size: int) -> None:
+    before = rss(abused.process.pid)
+    async with Load(abused.url) as load, Client(abused.url) as client:
+        reply = await client.ask([1.0], f"huge:{size}")
+        await load.until(answered=20)
+    load.require_nothing_lost()
+    assert (reply.status, reply.cause) == (500, "output_too_large")
+    assert rss(abused.process.pid) - before < 2 * MAX_ANSWER_BYTES + 16 * MIB
+
+
+async def test_c14_every_type_of_item_is_answered_in_valid_json(abused: Server) -> None:
+    for name in TYPES:
+        told = abused.predict({"inputs": {"x": [1.0], "fault": [f"item:{name}"]}})
+        assert told.status_code == 200, (name, told.text)
+        json.loads(told.text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+
+
+@pytest.mark.parametrize("recycles", [1, pytest.param(5, marks=[FULL, pytest.mark.timeout(900)])])
+async def test_c15_a_leaking_worker_is_replaced_before_it_leaves(repository: Repository, recycles: int) -> None:
+    with Server(repository.folder, repository.state, **SETTINGS, worker__max_memory_bytes=500 * MIB).ready() as server:
+        async with Load(server.url, rate=100, usual="leak:3") as load:
+            await server.seen("worker recycled", count=recycles, seconds=60.0 * recycles)
+            await load.until(answered=50)
+        load.require_nothing_lost()
+        assert server.count("worker died") == 0
+        assert whole(server)
+        for pid in pids(server):
+            assert rss(pid) < 1000 * MIB
+
+
+async def test_c16_a_worker_killed_for_its_memory_is_told_as_such_and_costs_no_other_answer(abused: Server) -> None:
+    with limited(pids(abused), 400 * MIB):
+        await require_killer_is_refused(abused, "oom:2048")
+        assert "SIGKILL" in abused.wait("worker died", abused.count("worker died"))["how"]
+        assert whole(abused)
+
+
+@pytest.mark.parametrize("fault", ["mutate", "close"])
+async def test_c22_a_model_that_changes_its_process_changes_no_other_answer(abused: Server, fault: str) -> None:
+    async with Load(abused.url, count=100, faults={fault: 0.1}) as load:
+        await load.over()
+    load.require_nothing_lost()
+    assert set(load.faulty) == {(fault, "")}
+
+
+async def test_c22_a_worker_that_closes_its_connection_is_replaced(abused: Server) -> None:
+    await require_killer_is_refused(abused, "close:all")
+    assert whole(abused)
