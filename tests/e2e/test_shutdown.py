@@ -265,4 +265,4 @@ async def test_f8_told_to_stop_in_the_middle_of_a_load_it_leaves_nothing(
 
 
 def scratch(state: Path) -> list[Path]:
-    return list((state / "scratch").iterdir())
+    return list((state / "scratch").glob("*"))
