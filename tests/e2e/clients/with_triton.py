@@ -86,7 +86,7 @@ def columns_of_every_type_survive_in_binary(client):
 
 
 def parameters_are_the_models_params(client):
-    result = client.infer("columns", inputs(client, COLUMNS), parameters={"times": 2}, priority=1, timeout=1000)
+    result = client.infer("columns", inputs(client, COLUMNS), parameters={"times": 2}, priority=1, timeout=10_000_000)
     assert result.as_numpy("double").tolist() == [[0.1], [-0.0], [0.1], [-0.0]]
 
 

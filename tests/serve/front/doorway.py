@@ -86,6 +86,7 @@ class Teller:
     def __init__(self) -> None:
         self.asked: list[bytes] = []
         self.models: list[str | None] = []
+        self.timeouts: list[float | None] = []
         self.outcomes: list[str] = []
         self.held: list[Entry] = []
         self.aside: list[asyncio.Future[None]] = []
@@ -169,6 +170,7 @@ class Teller:
     def _record(self, text: bytes, request: InferenceRequest) -> None:
         self.asked.append(text)
         self.models.append(request.model)
+        self.timeouts.append(request.timeout_seconds)
         self.watch()
         self._stirred.set()
 
@@ -188,9 +190,15 @@ class Doorway:
     """What there is to see of the server, and the callers at it."""
 
     def __init__(
-        self, teller: Teller, bodies: Bodies, ways: Ways, state: ServerState, address: tuple[str, int]
+        self,
+        teller: Teller,
+        bodies: Bodies,
+        ways: Ways,
+        state: ServerState,
+        shutdown: Shutdown,
+        address: tuple[str, int],
     ) -> None:
-        self.teller, self.bodies, self.ways, self.state = teller, bodies, ways, state
+        self.teller, self.bodies, self.ways, self.state, self.shutdown = teller, bodies, ways, state, shutdown
         self._address = address
         self._sockets = contextlib.ExitStack()
 
@@ -242,7 +250,7 @@ async def opened(max_bytes: int = 10**6, max_held_bytes: int = 10**7, **config: 
     asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
     make = functools.partial(Door, ways, Outbox(), shutdown, config=options, server_state=state, app_state={})
     server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
-    doorway = Doorway(teller, bodies, ways, state, server.sockets[0].getsockname())
+    doorway = Doorway(teller, bodies, ways, state, shutdown, server.sockets[0].getsockname())
     try:
         yield doorway
     finally:

@@ -43,6 +43,22 @@ async def test_an_answer_is_a_status_line_headers_and_a_body(caller: Caller) -> 
     await still_sane(caller)
 
 
+async def test_a_caller_says_how_long_it_waits(doorway: Doorway, caller: Caller) -> None:
+    await caller.send(post(b"hello") + post(b"hello", "X-Request-Timeout: 0.25"))
+    for _ in range(2):
+        assert (await caller.reply()).status == 200
+    assert doorway.teller.timeouts == [None, 0.25]
+
+
+@pytest.mark.parametrize("version", [b"1.1", b"1.0"])
+async def test_a_timeout_that_is_none_is_refused_before_anything_is_asked(
+    doorway: Doorway, caller: Caller, version: bytes
+) -> None:
+    await caller.send(post(b"hello", "x-request-timeout: soon", version=version))
+    assert (await caller.reply()).body == b"malformed_request"
+    assert (doorway.teller.asked, doorway.teller.outcomes) == ([], ["malformed_request"])
+
+
 async def test_an_answer_has_the_date_of_its_own_second(doorway: Doorway, caller: Caller) -> None:
     for date in (b"Sat, 28 Nov 2026 06:00:01 GMT", b"Sat, 28 Nov 2026 06:00:02 GMT"):
         doorway.state.default_headers = [(b"date", date)]

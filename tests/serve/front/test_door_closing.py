@@ -204,10 +204,35 @@ async def test_a_shutdown_loses_no_answer_that_was_made_but_not_written(doorway:
     assert await caller.rest() == b""
 
 
-async def test_a_shutdown_closes_idle_connections_at_once(doorway: Doorway, caller: Caller) -> None:
+async def test_a_shutdown_closes_idle_connections_soon(doorway: Doorway, caller: Caller) -> None:
     await caller.send(post(b"hello"))
     await caller.reply()
     doorway.door.shutdown()
+    assert await caller.rest() == b""
+
+
+@pytest.mark.parametrize(("asked", "told"), [(post(b"hello"), b"hello"), (get(), b'"plain"')])
+async def test_a_request_that_was_on_its_way_as_the_server_closed_is_answered(
+    doorway: Doorway, caller: Caller, asked: bytes, told: bytes
+) -> None:
+    await caller.send(post(b"first"))
+    await caller.reply()
+    await caller.send(asked)
+    doorway.shutdown.close()
+    doorway.door.shutdown()  # before it reads what was sent
+    reply = await caller.reply()
+    assert (reply.body, reply.headers[b"connection"]) == (told, b"close")
+    assert await caller.rest() == b""
+
+
+@pytest.mark.parametrize("asked", [post(b"hello"), get()])
+async def test_once_a_shutdown_has_begun_each_answer_is_the_last_on_its_connection(
+    doorway: Doorway, caller: Caller, asked: bytes
+) -> None:
+    doorway.shutdown.begin()
+    await caller.send(asked)
+    reply = await caller.reply()
+    assert (reply.status, reply.headers[b"connection"]) == (200, b"close")
     assert await caller.rest() == b""
 
 

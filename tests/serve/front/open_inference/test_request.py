@@ -193,3 +193,15 @@ def test_outputs_that_the_signature_does_not_promise_are_refused_before_the_mode
 def test_what_only_other_servers_can_do_is_named() -> None:
     with pytest.raises(MalformedRequest, match=r"inputs\[0\]\.parameters\.shared_memory_region: shared memory is not"):
         request.require_supported({"shared_memory_region": "r"}, "inputs[0]")
+
+
+@pytest.mark.parametrize(("timeout", "seconds"), [(1, 1e-6), (250_000, 0.25), (0, None), (None, None)])
+def test_how_long_a_caller_waits_is_told_in_microseconds(timeout: int | None, seconds: float | None) -> None:
+    given = {} if timeout is None else {"timeout": timeout}
+    assert bound(columns(x="double"), one("x", "FP64", [1], [0.5]), **given).timeout_seconds == seconds
+
+
+@pytest.mark.parametrize("timeout", [-1, 0.5, "1", True, [1]])
+def test_a_timeout_that_is_no_such_number_is_refused(timeout: Any) -> None:
+    with pytest.raises(MalformedRequest, match=r"parameters\.timeout must be a whole number of microseconds"):
+        bound(columns(x="double"), one("x", "FP64", [1], [0.5]), timeout=timeout)
