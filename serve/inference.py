@@ -22,6 +22,7 @@ from serve.errors import (
     NotAcceptable,
     NotReady,
     PayloadTooLarge,
+    QueueFull,
     ServeError,
     VersionNotFound,
     WorkerCrashed,
@@ -178,18 +179,19 @@ class Inference:
             finally:
                 response = self.answered(asked)
             return response
-        deployed, attempts = self._found(request), 0
+        deployed = first = self._found(request)
+        attempts = 0
         self._in_flight += 1
         try:
             while True:
                 try:
                     bound, value = await self._predicted(request, deployed, attempts)
                 except BaseException as error:
-                    other = self._stand_in(request, deployed, error) if not attempts else None
+                    other = self._stand_in(request, deployed, error) if deployed is first else None
                     if other is None:
                         self._count_failed(deployed, error)
                         raise
-                    deployed, attempts = other, 1
+                    deployed, attempts = other, int(isinstance(error, WorkerCrashed))
                 else:
                     self._count(deployed, "ok")
                     return _response(deployed, bound, value)
@@ -197,8 +199,11 @@ class Inference:
             self._in_flight -= 1
 
     def _stand_in(self, request: InferenceRequest, deployed: Deployed, error: BaseException) -> Deployed | None:
-        """Who may be asked in its place, for the workers are to blame as far as can be seen."""
-        found = self._rollout.stand_in(deployed) if isinstance(error, NotReady | WorkerCrashed) else None
+        """Who may be asked in its place, where its workers are to blame as far as can be seen."""
+        to_blame = isinstance(error, NotReady | WorkerCrashed) or (
+            isinstance(error, QueueFull) and deployed.pool.deaths
+        )
+        found = self._rollout.stand_in(deployed) if to_blame else None
         wanted = found is not None and (request.version is None or _is_version(request.version, found))
         return found if wanted else None
 

@@ -19,6 +19,8 @@ from serve.artifact.lease import alone
 
 log = structlog.get_logger()
 
+_FRESH_SECONDS = 3600.0
+
 
 def note_use(folders: Iterable[Path]) -> None:
     """These, the snapshots of one release, are used now."""
@@ -42,9 +44,13 @@ def snapshots(state: Path, keep: int) -> list[Path]:
 
 
 def environments(state: Path, needed: Collection[str]) -> None:
-    """Remove all but those of the names in `needed`, those in use, and those being built."""
+    """Remove all but those of the names in `needed`, those in use, those being built, and those made of late.
+
+    A promotion makes one before anything is pinned that needs it.
+    """
+    fresh = time.time_ns() - _FRESH_SECONDS * 1e9
     for folder in _folders(state / "environments"):
-        if folder.name in needed:
+        if folder.name in needed or _used(folder) > fresh:
             continue
         with contextlib.suppress(Timeout, OSError), FileLock(f"{folder}.lock", timeout=0), alone(folder) as unused:
             if unused:

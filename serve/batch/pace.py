@@ -2,8 +2,8 @@
 
 Measured while rows wait without a break, at the queue itself: so it holds whatever decides it, the model's seconds and
 how many rows share a batch, the way to the workers and back, how many of these are there. Where a break ends, nothing
-was seen yet, and what is known otherwise stands in. A pace that has slowed down shows at once, by rows that do not
-leave; one that is better, as they leave.
+was seen yet, and what is known otherwise stands in. While nothing leaves, as where workers are restarted, rows are not
+taken to be slower from then on: they wait for as long again, and then leave at the pace that was seen.
 """
 
 from collections.abc import Callable
@@ -39,6 +39,5 @@ class Pace:
         """Seconds until so many rows will have left."""
         if not self._last:
             return rows * self._expected()
-        seen = self._seconds / self._rows if self._rows else 0.0
-        of_late = (self._seconds + now - self._since) / (self._rows + self._last)
-        return rows * max(seen, of_late)
+        seen = self._seconds / self._rows if self._rows else self._expected()
+        return rows * seen + max(0.0, now - self._since - self._last * seen)  # held up so long, and perhaps again

@@ -11,8 +11,9 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -31,16 +32,19 @@ class Footprint:
     descriptors: int
     threads: int
     sockets: int
-    files: frozenset[str]
+    scratches: int
+    temps: frozenset[str]
 
     def beyond(self, before: "Footprint") -> dict[str, object]:
-        """What is not as it was, by name."""
-        now, then = asdict(self), asdict(before)
-        return {
-            name: f"{then[name]} became {now[name]}"
-            for name in now
-            if now[name] != then[name] and not (name in _SLACK and abs(now[name] - then[name]) <= _SLACK[name])
-        }
+        """What is not as it was, by name; of temp files only what is more."""
+        counted = ("processes", "descriptors", "threads", "sockets", "scratches")
+        pairs = {name: (getattr(before, name), getattr(self, name)) for name in counted}
+        told = {name: f"{then} became {now}" for name, (then, now) in pairs.items() if not _alike(name, then, now)}
+        return {**told, **dict.fromkeys(self.temps - before.temps, "is new")}
+
+
+def _alike(name: str, then: Any, now: Any) -> bool:
+    return bool(then == now or (name in _SLACK and abs(now - then) <= _SLACK[name]))
 
 
 def footprint(server: Server) -> Footprint:
@@ -50,7 +54,8 @@ def footprint(server: Server) -> Footprint:
         front.num_fds(),
         front.num_threads(),
         len(front.net_connections("all")),
-        _files(server.state),
+        len(_scratches(server.state)),
+        _temps(),
     )
 
 
@@ -65,9 +70,9 @@ def no_residue(server: Server) -> Iterator[None]:
 @contextlib.contextmanager
 def nothing_left(state: Path) -> Iterator[None]:
     """After the block no process of a server with this state folder lives, and no file of it is left."""
-    before = _files(state)
+    before = _temps()
     yield
-    _settled(lambda: {**_of(state), **dict.fromkeys(_files(state) - before, "is new")})
+    _settled(lambda: {**_of(state), **dict.fromkeys(_scratches(state) | _temps() - before, "is left")})
 
 
 def eventually(holds: Callable[[], bool], seconds: float = SETTLE_SECONDS) -> bool:
@@ -104,7 +109,13 @@ def _names(process: psutil.Process, state: Path) -> bool:
     return process.pid != os.getpid() and any(value.startswith(str(state)) for value in variables.values())
 
 
-def _files(state: Path) -> frozenset[str]:
-    """What a server writes that should not stay: its scratch, its temp files, shared memory."""
-    places = (state / "scratch", Path(tempfile.gettempdir()), _SHARED_MEMORY)
-    return frozenset(str(path) for place in places if place.is_dir() for path in place.iterdir())
+def _scratches(state: Path) -> frozenset[str]:
+    return _in(state / "scratch")
+
+
+def _temps() -> frozenset[str]:
+    return _in(Path(tempfile.gettempdir())) | _in(_SHARED_MEMORY)
+
+
+def _in(place: Path) -> frozenset[str]:
+    return frozenset(map(str, place.iterdir())) if place.is_dir() else frozenset()

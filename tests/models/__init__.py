@@ -8,10 +8,12 @@ ORACLE = Path(__file__).parent / "oracle"
 TELLER = Path(__file__).parent / "teller"
 
 
-def oracle(target: Path, factor: float, on_load: str = "") -> Path:
-    """A copy of the oracle in `target` that multiplies by `factor`, and misbehaves at load where asked."""
+def oracle(target: Path, factor: float, on_load: str = "", dies_from: float | None = None) -> Path:
+    """A copy of the oracle in `target` that multiplies by `factor`, and fails at load or from an x on where asked."""
     shutil.copytree(ORACLE, target)
     (target / "data" / "factor.txt").write_text(f"{factor}\n")
     if on_load:
         (target / "data" / "on_load.txt").write_text(on_load)
+    if dies_from is not None:
+        (target / "data" / "dies_from.txt").write_text(f"{dies_from}\n")
     return target

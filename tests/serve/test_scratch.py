@@ -72,3 +72,18 @@ def test_a_state_folder_that_can_not_be_written_is_left_alone(tmp_path: Path, mo
         assert not place.is_relative_to(tmp_path / "scratch")
         assert not (tmp_path / "scratch").exists()
     assert not place.exists()
+
+
+def test_a_folder_of_the_state_is_discarded_whole(tmp_path: Path) -> None:
+    place = tmp_path / "snapshots" / "abc"
+    (place / "model").mkdir(parents=True)
+    (place / "model" / "MLmodel").touch(mode=0o444)
+    for folder in (place / "model", place):
+        folder.chmod(0o555)
+    scratch.discard(tmp_path, place)
+    assert list((tmp_path / "snapshots").iterdir()) == list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_can_not_be_discarded(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        scratch.discard(tmp_path, tmp_path / "nothing")

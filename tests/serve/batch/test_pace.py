@@ -85,3 +85,11 @@ def test_a_wait_is_a_number_of_seconds_whatever_came_before(story: list[tuple[in
         now += seconds
         pace.left(left, now, others_wait=others_wait)
     assert 0.0 <= pace.wait(rows, now) <= pace.wait(rows + 1, now) < float("inf")
+
+
+def test_while_nothing_leaves_who_waits_waits_for_as_long_again_and_not_so_long_for_each_row() -> None:
+    pace = Pace(lambda: 0.0)
+    for at in range(10):
+        pace.left(10, float(at), others_wait=True)
+    assert pace.wait(100, 9.0) == pytest.approx(10.0)
+    assert pace.wait(100, 9.0 + 1.0 + 3.0) == pytest.approx(13.0)

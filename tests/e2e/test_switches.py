@@ -1,0 +1,279 @@
+"""Rows D-4 to D-13: switches that come thick and fast, at a bad moment, or to a bad release, on the real command."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from serve.artifact import pin
+from serve.artifact.fetch import Store
+from tests.chaos.load import Client, Load
+from tests.chaos.residue import eventually
+from tests.e2e.conftest import Repository, promote
+from tests.e2e.server import Server
+from tests.e2e.test_bad_releases import pin_unrehearsed
+from tests.models import oracle
+
+pytestmark = pytest.mark.e2e  # until each was seen to pass by itself, on a quiet machine
+
+
+def workers(server: Server) -> int:
+    """How many workers run, whatever they are for."""
+    children = psutil.Process(server.process.pid).children()
+    return sum("child" in " ".join(child.cmdline()) for child in children if child.status() != psutil.STATUS_ZOMBIE)
+
+
+def told(server: Server) -> dict[str, Any]:
+    found: dict[str, Any] = server.get("/models").json()
+    return found
+
+
+def settled_on(server: Server, repository: Repository) -> Callable[[], bool]:
+    """Whether what git says is live, by one worker and no other."""
+    asked = pin.read((repository.folder / "models.dvc").read_bytes())
+    digests = {model.name: model.digest for model in asked.models}
+
+    def holds() -> bool:
+        models = told(server)
+        return (models["live"], models["desired"], models["failure"], models["held"], workers(server)) == (
+            digests,
+            digests,
+            None,
+            None,
+            1,
+        )
+
+    return holds
+
+
+async def becomes(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
+    return await asyncio.to_thread(eventually, condition, seconds)
+
+
+@pytest.fixture(scope="module")
+def doomed(promoted: Repository, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """models.dvc of a release that passed its promotion, and dies of every row from x = 100 on."""
+    root = tmp_path_factory.mktemp("doomed")
+    shutil.copytree(promoted.folder, root / "repo", symlinks=True)
+    promote(root / "repo", promoted.state, oracle(root / "model", 5, dies_from=100.0))
+    shutil.copytree(root / "repo" / "remote", promoted.folder / "remote", dirs_exist_ok=True)
+    return (root / "repo" / "models.dvc").read_bytes()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_d6_a_release_that_dies_once_it_is_live_falls_back_and_loses_nothing(
+    doomed: bytes, repository: Repository, count: int
+) -> None:
+    with Server(repository.folder, repository.state, worker__count=count).ready() as server:
+        good = server.model()["digest"]
+        async with Load(server.url, usual="nap:0.005") as load:
+            (repository.folder / "models.dvc").write_bytes(doomed)
+            await server.seen("release live", count=2)
+            await asyncio.to_thread(server.wait, "rollout failed", code="fell_back")
+            models = told(server)
+            assert models["live"] == {"oracle": good} != models["desired"]
+            assert (models["failure"]["code"], models["held"]) == ("fell_back", None)
+            assert "workers died" in models["failure"]["message"] or "no worker left" in models["failure"]["message"]
+            assert server.get("/health/ready").status_code == 200
+            load.only = 3.0
+            await load.until(answered=50)
+            assert 'pinion_rollouts_total{outcome="fell_back"} 1.0' in server.get("/metrics").text
+            assert server.count("release live") == 2  # it is not tried again
+        load.require_nothing_lost()
+        assert len(set(load.digests)) == 2 or load.digests[0] == good
+        assert await becomes(lambda: workers(server) == count)
+        repository.checkout(1)
+        await server.seen("release live", count=3)
+        assert told(server)["failure"] is None
+
+
+async def test_a_switch_back_to_what_is_held_loads_nothing(repository: Repository) -> None:
+    with Server(repository.folder, repository.state).ready() as server:
+        async with Load(server.url) as load:
+            repository.checkout(0)
+            await server.seen("release live", count=2)
+            began = time.monotonic()
+            repository.checkout(1)
+            await server.seen("release live", count=3)
+            assert time.monotonic() - began < 1.5  # two looks and an assignment
+            load.only = 3.0
+            await load.until(answered=25)
+        load.require_nothing_lost()
+        assert server.count("warm") == 2
+
+
+@pytest.mark.parametrize("seconds", [5.0, pytest.param(30.0, marks=pytest.mark.e2e)])
+@pytest.mark.parametrize("hold", [0.0, 30.0])
+async def test_d4_flapping_every_200_ms_ends_on_the_last(repository: Repository, seconds: float, hold: float) -> None:
+    with Server(repository.folder, repository.state, rollout__hold_seconds=hold).ready() as server:
+        process = psutil.Process(server.process.pid)
+        most = 0
+        async with Load(server.url) as load:
+            await load.until(answered=50)
+            before = process.memory_info().rss
+            for flap in range(int(seconds / 0.2)):
+                repository.checkout(flap % 2)
+                await load.until(answered=10)  # of 50 a second
+                most = max(most, workers(server))
+            repository.checkout(0)
+            began = time.monotonic()
+            asked = pin.read((repository.folder / "models.dvc").read_bytes()).models[0].digest
+            assert await becomes(lambda: told(server)["live"] == {"oracle": asked} == told(server)["desired"])
+            assert time.monotonic() - began < 10.0
+            load.only = 2.0
+            await load.until(answered=25)
+        load.require_nothing_lost()
+        assert most <= (2 if hold else 3)  # live, and held or being loaded; where nothing is held, one may be draining
+        assert process.memory_info().rss - before < 20 * 2**20
+        assert await becomes(lambda: workers(server) == (1 if told(server)["held"] is None else 2))
+
+
+async def test_d5_a_change_at_any_moment_of_a_load_ends_on_the_newest(repository: Repository) -> None:
+    with Server(repository.folder, repository.state, rollout__hold_seconds=0).ready() as server:
+        async with Load(server.url) as load:
+            for answered in range(10, 110, 10):  # of 50 a second: from 0.2 to 2 seconds
+                repository.checkout(0)
+                await load.until(answered=answered)
+                repository.checkout(1)
+                assert await becomes(settled_on(server, repository))
+        load.require_nothing_lost()
+
+
+async def test_d5_a_change_while_the_old_one_drains_is_followed(repository: Repository) -> None:
+    with Server(repository.folder, repository.state, rollout__hold_seconds=0).ready() as server:
+        async with Client(server.url) as client:
+            slow = asyncio.create_task(client.ask([1.0], "nap:6"))
+            assert await becomes(lambda: server.model()["workers"][0]["state"] == "busy")
+            repository.checkout(0)
+            await server.seen("release live", count=2)
+            repository.checkout(1)
+            await server.seen("release live", count=3)
+            assert not slow.done()
+            assert (await client.ask([2.0])).flaw([2.0]) == ""
+            assert (await slow).flaw([1.0]) == ""
+        assert await becomes(settled_on(server, repository))
+
+
+async def test_d7_a_long_request_ends_on_the_release_that_took_it_which_then_goes(repository: Repository) -> None:
+    with Server(repository.folder, repository.state, rollout__hold_seconds=0).ready() as server:
+        old = server.model()
+        async with Client(server.url) as client:
+            slow = asyncio.create_task(client.ask([1.0], "nap:5"))
+            assert await becomes(lambda: server.model()["workers"][0]["state"] == "busy")
+            repository.checkout(0)
+            await server.seen("release live", count=2)
+            assert (await client.ask([2.0])).body["predictions"][0]["factor"] == 2.0
+            assert not slow.done()
+            answer = await slow
+        assert answer.body["predictions"] == [{"y": 3.0, "factor": 3.0}]
+        assert answer.headers["x-model-digest"] == old["digest"]
+        assert await becomes(lambda: not psutil.pid_exists(old["workers"][0]["pid"]), 2.0)
+
+
+async def test_d8_a_hung_request_on_the_old_release_ends_with_it(repository: Repository) -> None:
+    settings = {"rollout__hold_seconds": 0, "rollout__drain_timeout_seconds": 1.0}
+    with Server(repository.folder, repository.state, **settings).ready() as server:
+        old = server.model()["workers"][0]["pid"]
+        async with Client(server.url) as client:
+            hung = asyncio.create_task(client.ask([1.0], "hang"))
+            assert await becomes(lambda: server.model()["workers"][0]["state"] == "busy")
+            repository.checkout(0)
+            await server.seen("release live", count=2)
+            began = time.monotonic()
+            assert (await client.ask([2.0])).body["predictions"][0]["factor"] == 2.0
+            assert (await hung).cause in ("not_ready", "deadline_exceeded")
+            assert await becomes(lambda: not psutil.pid_exists(old), 2.0)
+            assert time.monotonic() - began < 3.0
+
+
+async def test_i6_without_a_worker_it_is_not_ready_and_says_why(repository: Repository) -> None:
+    with Server(repository.folder, repository.state).ready() as server:
+        os.kill(server.model()["workers"][0]["pid"], signal.SIGKILL)
+        seen: list[httpx.Response] = []
+
+        def not_ready() -> bool:
+            seen.append(server.get("/health/ready"))
+            return seen[-1].status_code == 503
+
+        assert await becomes(not_ready, 1.0)
+        model = seen[-1].json()["models"]["oracle"]
+        assert model["ready"] == 0
+        assert "model 'oracle' has no worker that can answer: " in model["reason"]
+        await server.seen("worker replaced")
+        assert server.get("/health/ready").json()["models"]["oracle"]["reason"] is None
+
+
+class Releases:
+    """Releases of the oracle that differ in nothing but their record, each with a snapshot of its own."""
+
+    def __init__(self, repository: Repository, state: Path, root: Path) -> None:
+        self._repository, self._root = Repository(repository.folder, repository.revisions, state), root
+        self._first = self.pinned
+
+    @property
+    def pinned(self) -> Path:
+        """The snapshot of what is pinned."""
+        asked = pin.read((self._repository.folder / "models.dvc").read_bytes()).models[0]
+        return Store(self._repository.folder, self._repository.state).snapshot(asked)
+
+    async def another(self, number: int) -> Path:
+        staged = self._root / str(number)
+        shutil.copytree(self._first, staged)
+        for path in (staged, *staged.rglob("*")):
+            path.chmod(path.stat().st_mode | 0o200)
+        record = json.loads((staged / "promotion.json").read_text())
+        (staged / "promotion.json").write_text(json.dumps({**record, "number": number}))
+        await pin_unrehearsed(self._repository, staged)
+        return self.pinned
+
+
+def kept(state: Path) -> set[Path]:
+    return set((state / "snapshots").iterdir())
+
+
+async def test_d11_releases_that_nobody_uses_are_collected(repository: Repository, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    stale = state / "environments" / "0123456789abcdef"
+    (stale / "bin").mkdir(parents=True)
+    os.utime(stale, (1, 1))
+    settings = {"artifact__keep_releases": 1, "rollout__hold_seconds": 0.2}
+    with Server(repository.folder, state, **settings).ready() as server:
+        releases = Releases(repository, state, tmp_path)
+        made = [releases.pinned]
+        async with Load(server.url) as load:
+            for number in range(5):
+                made.append(await releases.another(number))
+                await server.seen("release live", count=2 + number)
+                assert await becomes(lambda: kept(state) <= set(made[-3:]))  # live, held, and one beside them
+        load.require_nothing_lost()
+        assert made[-1] in kept(state)
+        assert not stale.exists()
+        assert await becomes(lambda: workers(server) == 1)
+
+
+async def test_d13_no_server_collects_what_another_uses(repository: Repository, tmp_path: Path) -> None:
+    state, other = tmp_path / "state", tmp_path / "other"
+    shutil.copytree(repository.folder, other, symlinks=True)
+    settings = {"artifact__keep_releases": 0, "rollout__hold_seconds": 0}
+    with Server(repository.folder, state).ready() as first, Server(other, state, **settings).ready() as second:
+        used = Releases(repository, state, tmp_path / "unused").pinned
+        releases = Releases(Repository(other, repository.revisions, state), state, tmp_path)
+        async with Load(first.url) as load:
+            made = [await releases.another(0)]
+            await second.seen("release live", count=2)
+            made.append(await releases.another(1))
+            await second.seen("release live", count=3)
+            assert await becomes(lambda: kept(state) == {used, made[1]})
+            os.kill(first.model()["workers"][0]["pid"], signal.SIGKILL)
+            await first.seen("worker replaced")
+            await load.until(answered=25)
+        load.require_nothing_lost()
