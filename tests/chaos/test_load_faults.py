@@ -133,8 +133,10 @@ async def test_b9_memory_exhausted_at_load_ends_the_candidate_alone(serving: Ser
         pytest.param(
             in_code("return answer if", "return answer.iloc[:1] if"), "golden_mismatch", id="rows", marks=FULL
         ),
-        pytest.param(in_code("asked = [", "asked = [no_such, "), "golden_mismatch", id="raises", marks=FULL),
-        pytest.param(in_code("asked = [", "asked = os._exit(3) and ["), "exited with code 3", id="dies", marks=FULL),
+        pytest.param(in_code("time.sleep(max(", "no_such(max("), "golden_mismatch", id="raises", marks=FULL),
+        pytest.param(
+            in_code("answer = pd.", "os._exit(3)\n        answer = pd."), "exited with code 3", id="dies", marks=FULL
+        ),
     ],
 )
 async def test_b10_a_model_that_loads_and_answers_wrongly_is_refused(
