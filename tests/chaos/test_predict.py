@@ -24,9 +24,6 @@ TYPES = [
 ]
 # fmt: on
 
-# Seen: with no worker left for some seconds, the wait is foretold by the rows that do not leave, though one batch takes
-# them all once there is one, and innocents get 429 `wait_too_long`.
-SHED = pytest.mark.xfail(strict=False, reason="C-3: while both workers are restarted, callers are refused too soon")
 ROWLESS = pytest.mark.xfail(strict=False, reason="C-9: an answer without rows, such as a scalar, is given as it is")
 
 
@@ -84,7 +81,6 @@ async def test_c2_poison_fails_alone_in_a_batch_of_16(abused: Server, poisons: i
     assert pids(abused) == before
 
 
-@SHED
 @pytest.mark.parametrize("fault", ["segv", "exit"])
 @forms(1, 10)
 async def test_c3_a_request_that_kills_its_worker_costs_two_and_no_other_answer(
@@ -200,8 +196,7 @@ async def test_c15_a_leaking_worker_is_replaced_before_it_leaves(repository: Rep
             assert rss(pid) < 1000 * MIB
 
 
-@SHED
-async def test_c16_a_worker_killed_for_its_memory_is_told_as_such_and_costs_no_other_answer(abused: Server) -> None:
+async def test_c16_a_worker_killed_for_its_memory_costs_no_other_answer(abused: Server) -> None:
     with limited(pids(abused), 400 * MIB):
         await require_killer_is_refused(abused, "oom:2048")
         assert "SIGKILL" in abused.wait("worker died", abused.count("worker died"))["how"]
@@ -216,7 +211,6 @@ async def test_c22_a_model_that_changes_its_process_changes_no_other_answer(abus
     assert set(load.faulty) == {(fault, "")}
 
 
-@SHED
 async def test_c22_a_worker_that_closes_its_connection_is_replaced(abused: Server) -> None:
     await require_killer_is_refused(abused, "close:all")
     assert whole(abused)
