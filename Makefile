@@ -18,7 +18,7 @@ ifeq ($(strip $(UV_FIND_LINKS)$(UV_DEFAULT_INDEX)$(UV_INDEX_URL)$(UV_INDEX)),)
 export UV_TORCH_BACKEND ?= auto
 endif
 
-.PHONY: help setup serve prepare image check fmt lint type test e2e bench docs lock clean
+.PHONY: help setup serve prepare image check fmt lint type test e2e soak bench docs lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ e2e: .venv/.dev .venv-clients/.done  ## the long forms of the promises
 
 bench: .venv/.dev .venv-bench/.done  ## Pinion beside mlflow, mosec and an empty server; writes docs/benchmarks.md
 	python -m benchmarks $(ARGS)
+
+soak: .venv/.dev  ## load, switches and kills for MINUTES=n; writes docs/reliability/soak.svg
+	python -m tests.chaos.soak $(or $(MINUTES),5)
 
 docs: .venv/.dev  ## regenerate the pages made from code
 	python docs/generate_settings.py > docs/settings.md

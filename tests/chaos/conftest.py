@@ -37,7 +37,11 @@ def _temp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def promoted(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """Promotions 0 and 1 of the oracle, with factors 2 and 3."""
-    root = tmp_path_factory.mktemp("promoted")
+    return promotions(tmp_path_factory.mktemp("promoted"))
+
+
+def promotions(root: Path) -> Repository:
+    """A repository in `root`, promoted twice."""
     folder, state = new_repository(root / "repo"), root / "state"
     revisions = [promote(folder, state, oracle(root / f"model-{factor}", factor)) for factor in (2, 3)]
     return Repository(folder, tuple(revisions), state)

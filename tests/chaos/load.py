@@ -134,6 +134,12 @@ class Load:
         """Wait for the last of `count` requests."""
         await asyncio.shield(self._main)
 
+    async def ended(self, seconds: float) -> None:
+        """Wait so many seconds, or until the last of `count` requests; none is sent after."""
+        await asyncio.wait((self._main,), timeout=seconds)
+        self._stopped.set()
+        await self.over()
+
     def percentile(self, share: float) -> float:
         """So much of the right answers took at most so many seconds."""
         return sorted(self.seconds)[min(int(share * len(self.seconds)), len(self.seconds) - 1)]

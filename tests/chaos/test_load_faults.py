@@ -10,18 +10,18 @@ import pytest
 
 from serve.artifact import pin
 from serve.artifact.fetch import Store
-from tests.chaos.conftest import SETTINGS, copied
+from tests.chaos.conftest import MIB, SETTINGS, copied
 from tests.chaos.load import Load
 from tests.chaos.memory import limited
 from tests.chaos.residue import no_residue
-from tests.chaos.test_predict import FULL, MIB
+from tests.chaos.test_predict import FULL
 from tests.e2e.conftest import Repository
 from tests.e2e.server import Server
 from tests.e2e.test_bad_releases import edit, pin_unrehearsed
 
 LOAD_TIMEOUT_SECONDS = 8.0
 
-Spoil = Callable[[Path], None]
+Spoil = Callable[[Path], object]
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def serving(promoted: Repository, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 def at_load(fault: str) -> Spoil:
-    return lambda folder: (folder / "model" / "data" / "on_load.txt").write_text(fault) and None
+    return lambda folder: (folder / "model" / "data" / "on_load.txt").write_text(fault)
 
 
 def in_code(old: str, new: str) -> Spoil:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 
@@ -27,7 +26,7 @@ TYPES = [
 ROWLESS = pytest.mark.xfail(strict=False, reason="C-9: an answer without rows, such as a scalar, is given as it is")
 
 
-def forms(quick: int, full: int) -> Any:
+def forms(quick: int, full: int) -> pytest.MarkDecorator:
     """The parameter `times`: in its quick form, and in the catalogue's."""
     return pytest.mark.parametrize("times", [quick, pytest.param(full, marks=[FULL, pytest.mark.timeout(1800)])])
 

@@ -12,11 +12,11 @@ from datetime import datetime
 import psutil
 import pytest
 
-from tests.chaos.conftest import HEARTBEAT_SECONDS, SETTINGS, whole
+from tests.chaos.conftest import HEARTBEAT_SECONDS, MIB, SETTINGS, whole
 from tests.chaos.load import Client, Load
 from tests.chaos.memory import rss
 from tests.chaos.residue import eventually, no_residue, nothing_left
-from tests.chaos.test_predict import FULL, MIB, forms, pids, unlike_any_other
+from tests.chaos.test_predict import FULL, forms, pids, unlike_any_other
 from tests.e2e.conftest import Repository
 from tests.e2e.server import Server
 
