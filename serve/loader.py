@@ -6,8 +6,8 @@ leased until `collect` is told what is still used.
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -60,6 +60,23 @@ class Deployed:
         """The names this version answers to: its digest's and its revision's first twelve digits, and both whole."""
         digest = self.snapshot.digest.removeprefix("sha256:")
         return (digest[:12], self.revision[:12], digest, self.revision)
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A release that answers requests: its models by name."""
+
+    pin: Pin
+    models: Mapping[str, Deployed] = field(default_factory=dict)
+
+    @property
+    def pools(self) -> frozenset[Pool]:
+        return frozenset(one.pool for one in self.models.values())
+
+    @property
+    def ready(self) -> bool:
+        """Whether every model has a worker that can answer."""
+        return bool(self.models) and all(one.pool.alive for one in self.models.values())
 
 
 class Loader:
@@ -148,6 +165,13 @@ class Loader:
             return await environment.interpreter(
                 one.recipe, self._store.state, options.environment, options.build_timeout_seconds, self._leases
             )
+
+
+def already(pin: Pin, *releases: Live | None) -> dict[str, Deployed]:
+    """The models that `pin` names with the same digest as `releases` have them; where several do, the last one's."""
+    digests = {model.name: model.digest for model in pin.models}
+    models = [item for release in releases if release is not None for item in release.models.items()]
+    return {name: one for name, one in models if digests.get(name) == one.snapshot.digest}
 
 
 def _collect(state: Path, keep_releases: int) -> None:

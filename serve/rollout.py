@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
@@ -19,7 +19,7 @@ import structlog
 from serve.artifact.pin import Pin
 from serve.artifact.snapshot import Snapshot
 from serve.errors import FellBack, LoadFailed, RolloutFailed
-from serve.loader import Deployed, Lineage, Loader
+from serve.loader import Deployed, Lineage, Live, Loader, already
 from serve.metrics import Metrics
 from serve.worker.pool import Pool
 
@@ -39,23 +39,6 @@ class RolloutOptions:
     longest_retry_seconds: float
     hold_seconds: float
     fall_back_after: int
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """A release that answers requests: its models by name."""
-
-    pin: Pin
-    models: Mapping[str, Deployed] = field(default_factory=dict)
-
-    @property
-    def pools(self) -> frozenset[Pool]:
-        return frozenset(one.pool for one in self.models.values())
-
-    @property
-    def ready(self) -> bool:
-        """Whether every model has a worker that can answer."""
-        return bool(self.models) and all(one.pool.alive for one in self.models.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +113,7 @@ class Rollout:
         if models is None:
             models = await self._load(pin, await self._loader.prepare(pin))
         before = self.models
-        self._switch(Live(pin, models))
+        self._switch(Live(pin, {model.name: models[model.name] for model in pin.models}))
         self._announce(before)
         log.info(
             "release live",
@@ -141,16 +124,16 @@ class Rollout:
 
     def _warm(self, pin: Pin) -> dict[str, Deployed] | None:
         """The models of `pin`, where the workers of each are here already, live or held."""
-        found = {**_pinned(pin, self.held), **_pinned(pin, self.live)}
-        return _in_order(pin, found) if len(found) == len(pin.models) else None
+        found = already(pin, self.held, self.live)
+        return found if len(found) == len(pin.models) else None
 
     async def _load(self, pin: Pin, snapshots: list[Snapshot]) -> dict[str, Deployed]:
         """The models of `pin`: those that are live as they are, the others with workers of their own."""
-        kept = _pinned(pin, self.live)
+        kept = already(pin, self.live)
         if len(kept) < len(pin.models):
             self._end_hold()  # there is room for two generations, not for three
             kept |= await self._loader.load([one for one in snapshots if one.name not in kept], pin)
-        return _in_order(pin, kept)
+        return kept
 
     async def _until_live(self, pin: Pin) -> None:
         """Try `pin`, and again with growing pauses where another try may help."""
@@ -270,17 +253,6 @@ class Rollout:
         await ending
         for one in self.models.values():  # after a rollback one may have the labels that this pool just took away
             one.pool.count()
-
-
-def _pinned(pin: Pin, release: Live | None) -> dict[str, Deployed]:
-    """The models of `release` that `pin` names with the same digest."""
-    digests = {model.name: model.digest for model in pin.models}
-    models = release.models.items() if release is not None else ()
-    return {name: one for name, one in models if digests.get(name) == one.snapshot.digest}
-
-
-def _in_order(pin: Pin, models: Mapping[str, Deployed]) -> dict[str, Deployed]:
-    return {model.name: models[model.name] for model in pin.models}
 
 
 def _deaths(pools: list[Pool]) -> int:
