@@ -68,9 +68,13 @@ class Soaked:
         return float(np.polyfit(requests, [one.rss_mib for one in self.settled], 1)[0] * 10_000)
 
     def grew(self, name: str) -> float:
-        """By how much the last samples of `name` lie above the first that settled, each as the median of five."""
+        """By how much `name` lies higher in the last third of what settled than in the first, each by its median.
+
+        A switch takes a second pool for a while: a third is long enough to hold as many of them as another.
+        """
         values = [getattr(one, name) for one in self.settled]
-        return float(np.median(values[-5:]) - np.median(values[:5]))
+        third = max(len(values) // 3, 1)
+        return float(np.median(values[-third:]) - np.median(values[:third]))
 
     def verdict(self) -> list[str]:
         """Each figure beside the one that passes."""
@@ -154,7 +158,7 @@ async def _going_on(*stories: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 
 def plot(soaked: Soaked, path: Path) -> None:
-    """Memory, descriptors and threads of the front against time, with what they may be at most."""
+    """Memory, descriptors and threads of the front against time."""
     minutes = [one.seconds / 60 for one in soaked.samples]
     panels = (("rss_mib", "Memory of the front, MiB"), ("descriptors", "Descriptors"), ("threads", "Threads"))
     with mpl.rc_context({"svg.hashsalt": "pinion", "font.family": "DejaVu Sans", "font.size": 9}):

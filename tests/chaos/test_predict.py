@@ -203,8 +203,9 @@ async def test_c16_a_worker_killed_for_its_memory_costs_no_other_answer(abused: 
 
 
 @pytest.mark.parametrize("fault", ["mutate", "close"])
-async def test_c22_a_model_that_changes_its_process_changes_no_other_answer(abused: Server, fault: str) -> None:
-    async with Load(abused.url, count=100, faults={fault: 0.1}) as load:
+async def test_c22_a_model_that_changes_its_process_changes_no_other_answer(server: Server, fault: str) -> None:
+    """On a server of its own: the process serves on with what is left of it."""
+    async with Load(server.url, count=100, faults={fault: 0.1}) as load:
         await load.over()
     load.require_nothing_lost()
     assert set(load.faulty) == {(fault, "")}
