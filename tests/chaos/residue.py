@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -21,7 +20,7 @@ from tests.e2e.server import Server
 
 SETTLE_SECONDS = 10.0
 _SHARED_MEMORY = Path("/dev/shm")
-_SLACK = {"descriptors": 2, "threads": 2}
+_SLACK = {"descriptors": 2, "threads": 2, "sockets": 0, "scratches": 0}
 
 
 @dataclass(frozen=True)
@@ -36,15 +35,15 @@ class Footprint:
     temps: frozenset[str]
 
     def beyond(self, before: "Footprint") -> dict[str, object]:
-        """What is not as it was, by name; of temp files only what is more."""
-        counted = ("processes", "descriptors", "threads", "sockets", "scratches")
-        pairs = {name: (getattr(before, name), getattr(self, name)) for name in counted}
-        told = {name: f"{then} became {now}" for name, (then, now) in pairs.items() if not _alike(name, then, now)}
-        return {**told, **dict.fromkeys(self.temps - before.temps, "is new")}
-
-
-def _alike(name: str, then: Any, now: Any) -> bool:
-    return bool(then == now or (name in _SLACK and abs(now - then) <= _SLACK[name]))
+        """What is more than it was, by name, and processes that are others: the last request before may still leave."""
+        told: dict[str, object] = dict.fromkeys(self.temps - before.temps, "is new")
+        for name, slack in _SLACK.items():
+            then, now = getattr(before, name), getattr(self, name)
+            if now > then + slack:
+                told[name] = f"{then} became {now}"
+        if self.processes != before.processes:
+            told["processes"] = f"{before.processes} became {self.processes}"
+        return told
 
 
 def footprint(server: Server) -> Footprint:
