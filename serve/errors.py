@@ -213,8 +213,8 @@ class BadOutput(ModelFailed):
 
     code = "bad_output"
 
-    def __init__(self, model: str, given: int, asked: int) -> None:
-        super().__init__(f"model '{model}' answered {asked} rows with {given}: its author must look")
+    def __init__(self, model: str, detail: str) -> None:
+        super().__init__(f"model '{model}' answered {detail}: its author must look")
 
 
 class OutputTooLarge(ModelFailed):

@@ -139,6 +139,7 @@ class Loader:
             python=await self._interpreter(one),
             threads=options.threads,
             state=self._store.state,
+            row_by_row=one.promotion.batchable,
         )
         pool = Pool(command, options.limits, self._metrics, one.promotion.batchable)
         with working(f"loading {one.name}"):

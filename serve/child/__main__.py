@@ -38,7 +38,7 @@ def main() -> int:
                 return 0
             if isinstance(message, wire.Load):
                 plain.bound(message.max_answer_bytes)
-                model = load(connection, message.folder)
+                model = load(connection, message)
                 if model is None:
                     return 1
             elif isinstance(message, wire.Batch):
@@ -71,10 +71,10 @@ def step_aside() -> None:
         sys.modules.pop(name, None)
 
 
-def load(connection: Connection, folder: str) -> Model | None:
+def load(connection: Connection, asked: wire.Load) -> Model | None:
     """The loaded model, after saying so; None after saying why not."""
     try:
-        model = Model(mlflow.pyfunc.load_model(folder))
+        model = Model(mlflow.pyfunc.load_model(asked.folder), asked.row_by_row)
     except BaseException as error:
         fault = wire.Fault("worker", type(error).__name__, str(error), traceback.format_exc())
         connection.send(wire.Failed(fault))

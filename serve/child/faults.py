@@ -12,6 +12,7 @@ from mlflow.exceptions import MlflowException
 
 import wire
 from inputs import Unreadable
+from outputs import WrongRows
 from plain import TooLarge
 
 # How MLflow's own checks of inputs and params begin; any other exception is the model's.
@@ -48,7 +49,7 @@ _TELLING = [
 def fault(error: BaseException) -> wire.Fault:
     """The error as text: the caller's where MLflow refused the input, else the model's."""
     message = str(error)
-    if isinstance(error, TooLarge):
+    if isinstance(error, (TooLarge, WrongRows)):
         return wire.Fault("answer", type(error).__name__, message)
     if isinstance(error, Unreadable) or (isinstance(error, MlflowException) and _is_refusal(error, message)):
         return wire.Fault("caller", type(error).__name__, _sentence(message))

@@ -1,9 +1,10 @@
 """One loaded MLflow model: values in, one answer for each entry out.
 
-The entries of a batch share columns, dtypes and params; they come joined by rows, are predicted at once, and the
-result goes back as it is where it can be cut by rows as they came, else cut here. Where joining fails, or the result
-has not one row for each row asked, every entry is predicted alone, so no neighbour can spoil or take another's
-answer. An answer in chunks is one entry's alone. Nothing a model raises leaves this file.
+The entries of a batch share columns, dtypes and params; they come joined by rows, are predicted at once, and the result
+goes back as it is where it can be cut by rows as they came, else cut here. Where joining fails, or the result has not
+one row for each row asked, every entry is predicted alone, so no neighbour can spoil or take another's answer. Where
+the model is known to answer row by row, an answer of other rows is a fault of its own. An answer in chunks is one
+entry's alone. Nothing a model raises leaves this file.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ def versions() -> dict[str, str]:
 
 
 class Model:
-    """An MLflow model, loaded with `mlflow.pyfunc.load_model`."""
+    """An MLflow model, loaded with `mlflow.pyfunc.load_model`; `row_by_row`: its promotion found it to answer so."""
 
-    def __init__(self, pyfunc: Any) -> None:
-        self._pyfunc = pyfunc
+    def __init__(self, pyfunc: Any, row_by_row: bool = False) -> None:
+        self._pyfunc, self._row_by_row = pyfunc, row_by_row
         self._predict = direct(pyfunc)
         self._threads = Threads.of(sys.modules.get("torch"))
 
@@ -106,7 +107,10 @@ class Model:
 
     def _alone(self, value: wire.Value, params: dict[str, Any]) -> Answer:
         try:
-            return outputs.to_value(self._call((value,), params))
+            answer = outputs.to_value(self._call((value,), params))
+            if self._row_by_row and not params:  # with params, how many it gives is for the caller to say
+                outputs.require_rows(answer, value)
+            return answer
         except (Exception, SystemExit) as error:
             return fault(error)
 

@@ -8,6 +8,7 @@ one JSON value. It reads as what MLflow's scoring server writes; docs/outputs.md
 from __future__ import annotations
 
 import datetime
+import json
 from typing import Any, List, Optional, Tuple
 
 import numpy as np
@@ -40,6 +41,32 @@ def split(result: Any, rows: List[int]) -> Optional[List[Any]]:
     ends = np.cumsum(rows).tolist()
     cut = result.iloc if isinstance(result, (pd.DataFrame, pd.Series)) else result
     return [cut[end - count : end] for end, count in zip(ends, rows)]
+
+
+class WrongRows(ValueError):
+    """The model did not answer each row with one row."""
+
+
+def require_rows(answer: wire.Value, asked: wire.Value) -> None:
+    """`WrongRows` where the answer has not as many rows as `asked`, whose form says how many these are."""
+    lengths = {part.shape[:1] for part in asked.parts}
+    if asked.kind == "request" or len(lengths) != 1 or lengths == {()}:
+        return
+    given = _rows({part.name: _shape(part) for part in answer.parts})
+    if given != asked.rows:
+        raise WrongRows(f"{asked.rows} rows with {'what has none' if given is None else given}")
+
+
+def _shape(part: wire.Part) -> Any:
+    return range(part.shape[0]) if part.shape else json.loads(bytes(part.data)) if part.dtype == wire.JSON else None
+
+
+def _rows(plainly: Any) -> Optional[int]:
+    """How many rows what is JSON's own has: a list its items, a dict what all that it holds have."""
+    if isinstance(plainly, dict):
+        lengths = {_rows(column) for column in plainly.values()}
+        return lengths.pop() if len(lengths) == 1 else None
+    return len(plainly) if isinstance(plainly, (list, range)) else None
 
 
 def joined(result: Any, rows: int) -> Optional[wire.Value]:

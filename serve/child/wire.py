@@ -75,8 +75,8 @@ class Value(NamedTuple):
 class Fault:
     """An error that crossed the wire as text: the class's name, its message, its traceback.
 
-    `whose` is "caller" (the input does not fit the model), "model" (it raised), "answer" (it is too large) or "worker"
-    (it could not load).
+    `whose` is "caller" (the input does not fit the model), "model" (it raised), "answer" (it is too large, or has other
+    rows than were asked) or "worker" (it could not load).
     """
 
     whose: str
@@ -87,10 +87,14 @@ class Fault:
 
 @dataclass(frozen=True)
 class Load:
-    """Load the MLflow model in `folder`; its answers may be of `max_answer_bytes` each."""
+    """Load the MLflow model in `folder`; its answers may be of `max_answer_bytes` each.
+
+    Answers to requests without params must have one row for each asked where the model is known to be `row_by_row`.
+    """
 
     folder: str
     max_answer_bytes: int = MAX_BODY_BYTES
+    row_by_row: bool = False
 
 
 @dataclass(frozen=True)
@@ -329,7 +333,7 @@ class _Cursor:
 
 def _to_header(message: Message, buffers: list[Buffer]) -> dict[str, Any]:
     if isinstance(message, Load):
-        return {"message": "load", "folder": message.folder, "max_answer_bytes": message.max_answer_bytes}
+        return {"message": "load", **vars(message)}
     if isinstance(message, Ready):
         return {"message": "ready", "facts": message.facts}
     if isinstance(message, Failed):
@@ -365,7 +369,7 @@ def _from_header(plain: dict[str, Any], cursor: _Cursor) -> Message:
 
 
 _READ: dict[str, Callable[[dict[str, Any], _Cursor], Message]] = {
-    "load": lambda plain, cursor: Load(plain["folder"], int(plain["max_answer_bytes"])),
+    "load": lambda plain, cursor: Load(plain["folder"], int(plain["max_answer_bytes"]), bool(plain["row_by_row"])),
     "ready": lambda plain, cursor: Ready(plain["facts"]),
     "failed": lambda plain, cursor: Failed(Fault(**plain["fault"])),
     "predict": lambda plain, cursor: Predict(

@@ -3,7 +3,7 @@
 import structlog
 
 from serve.child.wire import Fault
-from serve.errors import InvalidInputs, OutputTooLarge, PredictFailed, ServeError
+from serve.errors import BadOutput, InvalidInputs, OutputTooLarge, PredictFailed, ServeError
 
 log = structlog.get_logger()
 
@@ -13,6 +13,6 @@ def error(model: str, fault: Fault) -> ServeError:
     if fault.whose == "caller":
         return InvalidInputs(fault.message)
     if fault.whose == "answer":
-        return OutputTooLarge(model, fault.message)
+        return (BadOutput if fault.kind == "WrongRows" else OutputTooLarge)(model, fault.message)
     log.error("predict failed", model=model, kind=fault.kind, message=fault.message, trace=fault.trace)
     return PredictFailed(model, fault.kind, fault.message, fault.trace)

@@ -57,7 +57,7 @@ class Command:
     """How to start a child: its model, its interpreter, its threads, the state folder for its scratch, its device.
 
     `device` is "cpu", "cuda" or "cuda:N"; where it is empty, MLflow chooses. Answers are no larger than
-    `max_answer_bytes`.
+    `max_answer_bytes`, and have the rows asked where the model is known to answer `row_by_row`.
     """
 
     name: str
@@ -68,6 +68,7 @@ class Command:
     state: Path
     device: str = ""
     max_answer_bytes: int = wire.MAX_BODY_BYTES
+    row_by_row: bool = False
 
 
 class Process:
@@ -91,7 +92,7 @@ class Process:
         try:
             async with asyncio.timeout(timeout_seconds):
                 await self._spawn()
-                reply = await self._ask(wire.Load(str(self._command.folder), self._command.max_answer_bytes))
+                reply = await self._ask(_load(self._command))
         except TimeoutError:
             raise LoadFailed(f"model '{name}' did not load within {timeout_seconds:g} seconds") from None
         except Died as death:
@@ -277,6 +278,10 @@ class Process:
         if state not in NEXT[self.state]:
             raise AssertionError(f"a process can't go from {self.state} to {state}")
         self.state = state
+
+
+def _load(command: Command) -> wire.Load:
+    return wire.Load(str(command.folder), command.max_answer_bytes, command.row_by_row)
 
 
 def _too_late(pending: "asyncio.Future[wire.Message]") -> None:

@@ -20,7 +20,6 @@ from serve.batch.batcher import Batcher, Entry, StreamEntry
 from serve.batch.policy import Policy
 from serve.child import wire
 from serve.errors import (
-    BadOutput,
     DeadlineExceeded,
     InternalError,
     NotReady,
@@ -207,8 +206,6 @@ class Worker:
         for entry, found in zip(batch, answers.answers, strict=True):
             if isinstance(found, wire.Fault):
                 entry.refuse(faults.error(shared.name, found))
-            elif shared.policy.batchable and _differ(given := _rows(found), asked := _rows(entry.value)):
-                entry.refuse(BadOutput(shared.name, given, asked))
             else:
                 entry.resolve(found)
 
@@ -286,16 +283,6 @@ class Worker:
     def _give_up(self) -> None:
         self._shared.given_up = True
         self._shared.batcher.refuse_all(self._shared.none_ready())
-
-
-def _rows(value: wire.Value) -> int:
-    """The rows that all of the value's parts have; -1 where they have not the same, or it is not of rows."""
-    lengths = {part.shape[0] if part.shape else -1 for part in value.parts}
-    return lengths.pop() if len(lengths) == 1 and value.kind in ("array", "arrays", "frame") else -1
-
-
-def _differ(given: int, asked: int) -> bool:
-    return given != asked and given >= 0 and asked >= 0
 
 
 def _memory(pid: int) -> int:

@@ -23,8 +23,6 @@ TYPES = [
 ]
 # fmt: on
 
-ROWLESS = pytest.mark.xfail(strict=False, reason="C-9: an answer without rows, such as a scalar, is given as it is")
-
 
 def forms(quick: int, full: int) -> pytest.MarkDecorator:
     """The parameter `times`: in its quick form, and in the catalogue's."""
@@ -130,8 +128,8 @@ async def test_c5_a_hung_predict_gets_504_in_time_and_its_mates_their_answers(
         ("rows+1", "bad_output"),
         ("rows0", "bad_output"),
         ("generator", "predict_failed"),
-        pytest.param("scalar", "bad_output", marks=ROWLESS),
-        pytest.param("none", "bad_output", marks=ROWLESS),
+        ("scalar", "bad_output"),
+        ("none", "bad_output"),
     ],
 )
 @forms(150, 17_000)

@@ -20,9 +20,15 @@ from tests.chaos.test_predict import FULL, forms, pids, unlike_any_other
 from tests.e2e.conftest import Repository
 from tests.e2e.server import Server
 
+LOAD_SECONDS = 5.0  # that the oracle may take to load, on two cores that do other things as well
+
 
 def started(repository: Repository) -> Server:
     return Server(repository.folder, repository.state, **SETTINGS)
+
+
+def has_replaced_or_says_so(server: Server, frozen: set[int]) -> bool:
+    return eventually(lambda: not ready(server) or not frozen & pids(server), 3 * HEARTBEAT_SECONDS + LOAD_SECONDS)
 
 
 def ready(server: Server) -> bool:
@@ -56,10 +62,13 @@ async def test_c6_with_all_workers_gone_readiness_says_so_and_comes_back(
 ) -> None:
     for _ in range(times):
         assert whole(abused)
-        for pid in pids(abused):
+        gone = pids(abused)
+        for pid in gone:
             os.kill(pid, how)
-        within = 1.0 if how is signal.SIGKILL else 3 * HEARTBEAT_SECONDS
-        assert await asyncio.to_thread(eventually, lambda: not ready(abused), within)
+        if how is signal.SIGKILL:
+            assert await asyncio.to_thread(eventually, lambda: not ready(abused), 1.0)
+        else:  # found one after the other: the first may be replaced before the last is found
+            assert await asyncio.to_thread(has_replaced_or_says_so, abused, gone)
         async with Client(abused.url) as client:
             reply = await client.ask([1.0])
         assert reply.status == 200 or (reply.status == 503 and "Retry-After" in reply.headers)
@@ -78,6 +87,8 @@ async def test_c7_a_frozen_idle_worker_is_found_and_replaced(abused: Server, tim
         assert ready(abused)
         assert whole(abused)
         assert frozen not in pids(abused)
+        async with Client(abused.url) as client:  # workers that die and never answer are restarted ever later
+            assert (await client.ask([1.0])).cause == ""
 
 
 @pytest.mark.parametrize("seconds", [12.0, pytest.param(60.0, marks=FULL)])

@@ -49,7 +49,7 @@ async def running(folder: Path, state: Path, limits: PoolLimits = LIMITS) -> Asy
 
 
 def command(folder: Path, state: Path) -> Command:
-    return Command("oracle", "sha256:0", folder, Path(sys.executable), threads=1, state=state)
+    return Command("oracle", "sha256:0", folder, Path(sys.executable), threads=1, state=state, row_by_row=True)
 
 
 def request(x: float, fault: str | None = None) -> Bound:

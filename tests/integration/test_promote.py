@@ -144,7 +144,9 @@ def test_what_mlflow_holds_is_data_however_odd(fresh: Repository, tmp_path: Path
 def _centred(model: Path) -> None:
     """Its answers for a row depend on the others."""
     code = model / "code" / "oracle.py"
-    code.write_text(code.read_text().replace('frame["x"] * self.factor', 'frame["x"] - frame["x"].mean()'))
+    told, centred = 'frame["x"].to_numpy(copy=True) * self.factor', '(frame["x"] - frame["x"].mean()).to_numpy()'
+    assert told in code.read_text()
+    code.write_text(code.read_text().replace(told, centred))
 
 
 @pytest.mark.e2e

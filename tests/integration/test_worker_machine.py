@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
-import random
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -56,6 +56,7 @@ class Workers(RuleBasedStateMachine):
 
     loop: asyncio.AbstractEventLoop
     pool: Pool
+    numbers = itertools.count()  # each asked once, that nobody knows one of them as a killer
 
     @initialize()
     def begin(self) -> None:
@@ -65,7 +66,7 @@ class Workers(RuleBasedStateMachine):
     @rule(fault=st.sampled_from(sorted(REFUSALS)), many=st.integers(1, 5))
     def requests_come(self, fault: str, many: int) -> None:
         for _ in range(many):
-            x = float(random.randrange(10**6))  # that nobody knows one of them as a killer
+            x = float(next(self.numbers))
             self.asked.append(Asked(x, fault, self.loop.create_task(self._ask(x, fault))))
 
     @precondition(lambda self: any(not one.task.done() for one in self.asked))

@@ -19,7 +19,7 @@ from serve import errors
             errors.WorkerCrashed("a", "killed by SIGKILL"),
             "this request ends the workers of model 'a' (killed by SIGKILL); it is not tried again",
         ),
-        (errors.BadOutput("a", 2, 3), "model 'a' answered 3 rows with 2: its author must look"),
+        (errors.BadOutput("a", "3 rows with 2"), "model 'a' answered 3 rows with 2: its author must look"),
         (errors.OutputTooLarge("a", "9 bytes"), "model 'a' answered too much: 9 bytes"),
         (
             errors.WorkerDied("a", "killed by SIGKILL"),

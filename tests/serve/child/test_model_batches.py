@@ -118,6 +118,40 @@ def test_where_results_have_not_a_row_for_each_row_every_entry_is_predicted_alon
     assert same(found.answers, [alone(model, ONE_BY_ONE[name], one) for one in ENTRIES])
 
 
+@pytest.mark.parametrize("name", [*JOINED, *IN_PIECES, "a tuple"])
+def test_a_row_for_each_row_in_whatever_form_is_what_a_model_that_answers_by_row_owes(
+    model: ModuleType, name: str
+) -> None:
+    predict = {**JOINED, **IN_PIECES, **ONE_BY_ONE}[name]
+    (found,) = model.Model(Pyfunc(predict), row_by_row=True).predict((ENTRIES[1],), {}).answers
+    assert same([found], [alone(model, predict, ENTRIES[1])])
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("one number for all", "what has none"),
+        ("a dict of other lengths", "what has none"),
+        ("a dict with one value for all", "what has none"),
+        ("an empty dict", "what has none"),
+        ("nothing", "what has none"),
+        ("no dimension", "what has none"),
+        ("a row too many", "4"),
+        ("one row for all", "1"),
+    ],
+)
+def test_other_rows_are_a_fault_of_a_model_that_answers_by_row(model: ModuleType, name: str, given: str) -> None:
+    one = model.Model(Pyfunc(ONE_BY_ONE[name]), row_by_row=True)
+    (found,) = one.predict((entry(1.0, 2.0, 3.0),), {}).answers
+    assert isinstance(found, Fault)
+    assert (found.whose, found.kind, found.message) == ("answer", "WrongRows", f"3 rows with {given}")
+
+
+def test_params_may_ask_for_other_rows(model: ModuleType) -> None:
+    one = model.Model(Pyfunc(lambda data, params: data[: params["most"]]), row_by_row=True)
+    assert same(one.predict((ENTRIES[1],), {"most": 1}).answers, [entry(2.0)])
+
+
 @pytest.mark.parametrize("outcome", [ValueError, SystemExit])
 def test_an_entry_on_which_the_model_raises_fails_alone(model: ModuleType, outcome: type[BaseException]) -> None:
     def predict(data: Any) -> Any:

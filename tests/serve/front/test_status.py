@@ -28,7 +28,7 @@ CALLERS = [
     (errors.PredictFailed("digits", "ValueError", "secret", "trace"), 500),
     (errors.WorkerDied("digits", "killed by SIGKILL"), 503),
     (errors.WorkerCrashed("digits", "killed by SIGKILL"), 500),
-    (errors.BadOutput("digits", 1, 2), 500),
+    (errors.BadOutput("digits", "2 rows with 1"), 500),
     (errors.OutputTooLarge("digits", "9 bytes"), 500),
     (errors.AsideDied("killed by SIGKILL"), 503),
     (errors.NotReady("no"), 503),
