@@ -107,10 +107,3 @@ def whole(server: Server, seconds: float = 20.0) -> bool:
     if server.process.poll() is not None:
         return False
     return eventually(lambda: all(one["state"] == "ready" for one in server.model()["workers"]), seconds)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of them are run by `make e2e` alone until each was seen to pass by itself, on a quiet machine."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.e2e)
