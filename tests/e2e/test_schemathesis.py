@@ -24,6 +24,7 @@ UNSAYABLE = re.compile(
             r"must have equal lengths|ragged|same number of rows|not name the same tensors|which other rows have",
             r"must be a list of \d+ (labels|values)|holds? none of the model's columns|holds no rows|nested too deeply",
             r"is no date",
+            r"did not answer within",  # a second divided by a billion is a timeout, too
             r"^dataframe_split",  # whose columns come in any order, so that its cells may be of any of their types
             # 1.0 is an integer to JSON Schema, not to MLflow
             r"is a number; the model takes (long|integer)|of type (long|integer), not a number|fractions",

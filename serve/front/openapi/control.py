@@ -4,6 +4,7 @@ from serve.front.openapi.types import Schema, Schemas, array, nullable, record, 
 
 _TEXT: Schema = {"type": "string"}
 _DIGESTS: Schema = {"type": ["object", "null"], "additionalProperties": _TEXT, "description": "Digests by model."}
+_HELD: Schema = {**_DIGESTS, "description": "Those of the release before, while it can be fallen back to."}
 _SHAPE: Schema = {"type": "array", "items": {"type": "integer"}, "description": "-1 is any length."}
 _TAG = "release"
 
@@ -14,6 +15,7 @@ SCHEMAS: Schemas = {
             "models": {"type": "object", "additionalProperties": ref("Model")},
             "desired": _DIGESTS,
             "live": _DIGESTS,
+            "held": _HELD,
             "failure": nullable(ref("Failure")),
         }
     ),
@@ -60,8 +62,10 @@ SCHEMAS: Schemas = {
             "failure": nullable(ref("Failure")),
         }
     ),
-    "ModelReadiness": record({"ready": {"type": "integer"}, "workers": {"type": "integer"}})
-    | {"description": "How many of a model's workers can answer."},
+    "ModelReadiness": record(
+        {"ready": {"type": "integer"}, "workers": {"type": "integer"}, "reason": {"type": ["string", "null"]}}
+    )
+    | {"description": "How many of a model's workers can answer; where none can, why."},
     "Failure": record({"code": _TEXT, "message": _TEXT, "at": _TEXT})
     | {"description": "Why what git desires is not live."},
     "Liveness": record({"live": {"type": "boolean"}}),

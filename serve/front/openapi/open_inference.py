@@ -14,7 +14,7 @@ from serve.errors import RequestRejected
 from serve.front.open_inference import answer, body
 from serve.front.open_inference.datatypes import BYTES, FP16, NUMBERS, described
 from serve.front.open_inference.request import Wanted
-from serve.front.openapi import refusals
+from serve.front.openapi import refusals, requests
 from serve.front.openapi.subject import Subject
 from serve.front.openapi.types import Schema, Schemas, array, nullable, record, ref
 from serve.signature import payload
@@ -107,6 +107,7 @@ def infer(subject: Subject) -> Schema:
         typed["examples"] = {subject.name: {"summary": "The model's own input example", "value": example}}
     # The binary form is told in words: generators of clients make no use of a second body that is bytes alone.
     found["post"]["description"] = "Tensors may also come as raw bytes after the JSON, by the binary tensor extension."
+    found["post"]["parameters"] = [requests.TIMEOUT]
     found["post"]["requestBody"] = {"required": True, "content": {"application/json": typed}}
     return found
 
@@ -120,7 +121,8 @@ def versioned(describe: Callable[[Subject], Schema]) -> Callable[[Subject], Sche
         told = "The beginning of the live model's digest or revision, or all of it."
         schema = {"type": "string", "enum": list(subject.versions)}
         version = {"name": "version", "in": "path", "required": True, "description": told, "schema": schema}
-        return {method: {**operation, "operationId": f"v2_version_{words}", "parameters": [version]}}
+        parameters = [version, *operation.get("parameters", ())]
+        return {method: {**operation, "operationId": f"v2_version_{words}", "parameters": parameters}}
 
     return described_too
 

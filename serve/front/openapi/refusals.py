@@ -3,7 +3,7 @@
 The refusals are made of the one table of statuses, and of the errors' own docstrings.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from serve.errors import (
     MethodNotAllowed,
@@ -73,12 +73,19 @@ def _by_status(table: dict[type[ServeError], int], content: Schema) -> Schema:
 
 
 def _told(kinds: Iterable[type[ServeError]]) -> str:
-    """The errors' own docstrings: their first sentences."""
-    return " ".join((kind.__doc__ or kind.code).split("\n")[0] for kind in kinds)
+    """The errors' own docstrings: their first lines, and those of the kinds below them that have their status."""
+    return " ".join((one.__doc__ or one.code).split("\n")[0] for kind in kinds for one in _family(kind))
+
+
+def _family(kind: type[ServeError]) -> Iterator[type[ServeError]]:
+    yield kind
+    for one in kind.__subclasses__():
+        if one not in STATUS:
+            yield from _family(one)
 
 
 def _again(code: int) -> Schema:
     if code not in RETRY_AFTER_SECONDS:
         return {}
-    told = "After how many seconds to try again."
+    told = "After how many seconds to try again: as long as the queue will take, where it is for that."
     return {"headers": {"Retry-After": {"schema": {"type": "integer"}, "description": told}}}

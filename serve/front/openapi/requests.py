@@ -1,4 +1,5 @@
-"""The JSON bodies that a model takes, as schemas: one for each of MLflow's forms, and the union of them. Pure.
+"""The JSON bodies that a model takes, as schemas: one for each of MLflow's forms, and the union of them; and the header
+that every prediction may have. Pure.
 
 What is read is told by `serve.signature`: `table` for columns, `tensors` for tensors, `binding` for the rest.
 """
@@ -16,6 +17,13 @@ WORDS = {
     "instances": "Instances",
     "dataframe_split": "DataframeSplit",
     "dataframe_records": "DataframeRecords",
+}
+TIMEOUT: Schema = {
+    "name": "X-Request-Timeout",
+    "in": "header",
+    "description": "How many seconds the caller waits; there is no waiting for longer than the server allows.",
+    "schema": {"type": "string", "pattern": r"^[0-9]{1,9}(\.[0-9]{1,9})?$", "not": {"pattern": r"^[0.]*$"}},
+    "example": "1.5",
 }
 _ANYTHING: Schema = {"description": "Any JSON: the model has no signature, and says itself what it can't use."}
 _TYPED = "Python values of the model's own types, which it checks itself."

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from serve.front import formats
-from serve.front.openapi import answers, refusals
+from serve.front.openapi import answers, refusals, requests
 from serve.front.openapi.subject import Subject
 from serve.front.openapi.types import Schema
 from serve.signature.payload import FORMS
@@ -39,6 +39,7 @@ def _operation(name: str, summary: str, subject: Subject, refused: Schema, *, de
             "operationId": name if default else f"{name}_{subject.slug}",
             "summary": summary,
             "tags": [subject.name],
+            "parameters": [requests.TIMEOUT],
             "requestBody": {"required": True, "content": taken},
             "responses": {"200": success, **refused},
         }

@@ -2,7 +2,8 @@
 
 import itertools
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import orjson
@@ -11,7 +12,9 @@ from openapi_spec_validator import validate
 from starlette.routing import Route
 
 from serve.app import build
-from serve.front import docs
+from serve.errors import MalformedRequest
+from serve.front import describe, docs
+from serve.front.dialect import timeout_seconds
 from serve.front.open_inference.body import BodyReading
 from serve.front.openapi import answers, example
 from serve.settings import ArtifactSettings, Settings
@@ -201,3 +204,47 @@ def test_the_page_opens_at_the_first_models_example_from_files_of_the_server_its
     assert "'/below/openapi.json'" in page
     assert "://" not in page
     assert "location.hash" not in bytes(docs.page(described(), "").body).decode()
+
+
+def predicting(found: Any) -> list[Any]:
+    """The operations that ask a model."""
+    return [
+        one["post"] for path, one in found["paths"].items() if path.endswith(("/predict", "/invocations", "/infer"))
+    ]
+
+
+def test_every_operation_that_predicts_says_how_long_its_caller_may_wait_and_when_to_come_again() -> None:
+    operations = predicting(described(deployed(columns("double"))))
+    assert len(operations) == 6
+    for one in operations:
+        assert [it["name"] for it in one["parameters"] if it["in"] == "header"] == ["X-Request-Timeout"]
+        again = {code for code, told in one["responses"].items() if "Retry-After" in told.get("headers", {})}
+        assert (again, "504" in one["responses"]) == ({"429", "503"}, True)
+        assert "keep the request waiting for longer than it may" in one["responses"]["429"]["description"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["1", "1.5", "007", "0.05", "999999999", "", "soon", "0", "0.0", "-1", "+1", "1e3", "nan", "1,5", "9" * 10],
+)
+def test_a_timeout_is_taken_exactly_where_its_schema_allows_it(header: str) -> None:
+    def taken() -> bool:
+        try:
+            return timeout_seconds(header) > 0
+        except MalformedRequest:
+            return False
+
+    schema = predicting(described(deployed(columns("double"))))[0]["parameters"][0]["schema"]
+    assert validator({"components": {"schemas": {"Timeout": schema}}}, "Timeout").is_valid(header) == taken()
+
+
+def test_what_is_told_of_releases_and_of_readiness_is_described() -> None:
+    schemas = described()["components"]["schemas"]
+    model: Any = SimpleNamespace(pool=SimpleNamespace(alive=0, workers=[{"state": "loading"}]))
+    rollout: Any = SimpleNamespace(models={}, desired=None, live=None, held=None, failure=None)
+    assert set(schemas["Models"]["required"]) == set(describe.models(rollout))
+    rollout.models = {"m": model}
+    told = describe.readiness(rollout, cast(Any, SimpleNamespace(ready=False, stopping=False)))
+    assert set(schemas["Readiness"]["required"]) == set(told)
+    assert set(schemas["ModelReadiness"]["required"]) == set(told["models"]["m"])
+    assert told["models"]["m"]["reason"] == "model 'm' has no worker that can answer: loading"
