@@ -173,7 +173,7 @@ class ReadTooSlowly(DeadlineExceeded):
 
 
 class WorkerDied(Unavailable):
-    """The worker died in the middle of the request's stream."""
+    """The worker died with the request, which is not tried again: it may have, elsewhere, or its stream had begun."""
 
     code = "worker_died"
 

@@ -8,12 +8,9 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import TypeVar
 
 from serve.aside import Aside
-from serve.batch.batcher import Entry
-from serve.batch.chunks import Chunks
 from serve.child.wire import Value
 from serve.errors import (
     DeadlineExceeded,
@@ -26,84 +23,17 @@ from serve.errors import (
     ServeError,
     VersionNotFound,
     WorkerCrashed,
+    WorkerDied,
 )
 from serve.metrics import Metrics
-from serve.rollout import Deployed, Lineage, Rollout
+from serve.request import Asked, InferenceRequest, InferenceResponse, InferenceStream, Turn
+from serve.rollout import Deployed, Rollout
 from serve.signature.binding import Bound
-from serve.signature.spec import Signature
 
 Written = TypeVar("Written")
 
 _FEWEST_DIGITS = 7
 _NOTHING = Value("json", ())
-
-
-class Reading(Protocol):
-    """A request's data as its dialect brought it. Frozen, picklable: it may be bound in another process."""
-
-    @property
-    def size(self) -> int:
-        """Bytes to be read."""
-
-    def bind(self, signature: Signature) -> Bound:
-        """What a worker takes; `MalformedRequest` or `InvalidInputs` where the data is not that."""
-
-
-class ShortReading(Reading, Protocol):
-    """Data that may be read here and now although it is large."""
-
-    def short(self, signature: Signature) -> Bound | None:
-        """What `bind` gives, where that takes a millisecond or so; None where it takes longer, or can't be done."""
-
-
-class InferenceRequest(NamedTuple):
-    """What a caller asks.
-
-    `model` is None for the only or the default one; `version`, where given, must be the beginning of the live
-    model's digest or revision; `received` is `perf_counter()`, from when on the caller waits `timeout_seconds` at most.
-    """
-
-    model: str | None
-    version: str | None
-    reading: Reading
-    received: float
-    timeout_seconds: float | None = None
-
-
-class InferenceResponse(NamedTuple):
-    """The answer, and by whom: `lineage` holds the header lines naming model, digest, revision and run.
-
-    `bound` is the request as it was understood, `signature` that of the model that answered. Where a large answer
-    is written, the value in `bound` is left out.
-    """
-
-    model: str
-    value: Value
-    bound: Bound
-    signature: Signature
-    lineage: Lineage
-
-
-@dataclass(frozen=True, slots=True)
-class InferenceStream:
-    """An answer in chunks, each an `InferenceResponse` of its own. Who leaves before its end closes `chunks`."""
-
-    model: str
-    chunks: Chunks
-    bound: Bound
-    signature: Signature
-    lineage: Lineage
-
-    def response(self, chunk: Value) -> InferenceResponse:
-        return InferenceResponse(self.model, chunk, self.bound, self.signature, self.lineage)
-
-
-class Asked(NamedTuple):
-    """A request in the hands of the workers; `entry.reply` is what is waited for."""
-
-    deployed: Deployed
-    bound: Bound
-    entry: Entry
 
 
 class Inference:
@@ -123,19 +53,18 @@ class Inference:
         self._in_flight = 0  # requests that were let in and are not answered
         metrics.in_flight.set_function(lambda: self._in_flight)
 
-    def ask(self, request: InferenceRequest) -> "Asked | None":
+    def ask(self, request: InferenceRequest) -> Asked | None:
         """Let the live model's workers have the request, or raise a `ServeError`; None where that is left to `infer`.
 
         Once there is a reply, or nobody waits for it any more, `answered` must be called.
         """
-        if self._rollout.held is not None:  # then the model may fail and another may stand in, which takes a while
-            return None
         reading = request.reading
         large = self._aside.takes(reading.size)
         short = getattr(reading, "short", None) if large else reading.bind
         if short is None:
             return None
-        deployed = self._found(request)
+        turn = Turn(self._found(request))
+        deployed = turn.deployed
         signature = deployed.snapshot.signature
         try:
             allowed = self._allowed(request)
@@ -147,25 +76,33 @@ class Inference:
             if bound.timeout_seconds is not None:
                 allowed = min(allowed, bound.timeout_seconds)
                 deployed.pool.require_room(allowed)
-            entry = deployed.pool.ask(bound, allowed)
+            entry = deployed.pool.ask(bound, allowed, most_attempts=self._most_attempts(turn))
         except BaseException as error:
-            self._count_failed(deployed, error)
+            if self._next(request, turn, error) is not None:
+                return None
+            self._count_failed(turn.deployed, error)
             raise
         self._in_flight += 1
-        return Asked(deployed, bound, entry)
+        return Asked(request, turn, bound, entry)
 
-    def answered(self, asked: "Asked") -> InferenceResponse:
-        """The live model's answer, or the `ServeError` in its place, or `CancelledError`."""
-        deployed = asked.deployed
-        deployed.pool.forget(asked.entry)
+    def answered(self, asked: Asked) -> InferenceResponse | Turn:
+        """The live model's answer, or the `ServeError` in its place, or `CancelledError`.
+
+        A turn, to be given to `again`, where its workers failed, and it may still be answered.
+        """
+        turn = asked.turn
+        turn.deployed.pool.forget(asked.entry)
         self._in_flight -= 1
         try:
             value = asked.entry.reply.result()
         except BaseException as error:
-            self._count_failed(deployed, error)
-            raise
-        self._count(deployed, "ok")
-        return _response(deployed, asked.bound, value)
+            after = self._next(asked.request, turn, error)
+            if after is None:
+                self._count_failed(turn.deployed, error)
+                raise
+            return after
+        self._count(turn.deployed, "ok")
+        return _response(turn.deployed, asked.bound, value)
 
     async def infer(self, request: InferenceRequest) -> InferenceResponse:
         """The live model's answer, or a `ServeError`, however long it takes to read the request.
@@ -173,48 +110,61 @@ class Inference:
         Where its workers fail or are gone, and another release's are there, these are asked instead, once.
         """
         asked = self.ask(request)
-        if asked is not None:
-            try:
+        if asked is None:
+            return await self.again(request, Turn(self._found(request)))
+        try:
+            with contextlib.suppress(ServeError):  # `answered` raises it
                 await asked.entry.reply
-            finally:
-                response = self.answered(asked)
-            return response
-        deployed = first = self._found(request)
-        attempts = 0
+        finally:
+            answer = self.answered(asked)
+        return answer if isinstance(answer, InferenceResponse) else await self.again(request, answer)
+
+    async def again(self, request: InferenceRequest, turn: Turn) -> InferenceResponse:
+        """As `infer`, from a turn on."""
         self._in_flight += 1
         try:
-            while True:
-                try:
-                    bound, value = await self._predicted(request, deployed, attempts)
-                except BaseException as error:
-                    other = self._stand_in(request, deployed, error) if deployed is first else None
-                    if other is None:
-                        self._count_failed(deployed, error)
-                        raise
-                    deployed, attempts = other, int(isinstance(error, WorkerCrashed))
-                else:
-                    self._count(deployed, "ok")
-                    return _response(deployed, bound, value)
+            bound, value = await self._predicted(request, turn)
+        except BaseException as error:
+            after = self._next(request, turn, error)
+            if after is None:
+                self._count_failed(turn.deployed, error)
+                raise
+        else:
+            self._count(turn.deployed, "ok")
+            return _response(turn.deployed, bound, value)
         finally:
             self._in_flight -= 1
+        return await self.again(request, after)
 
-    def _stand_in(self, request: InferenceRequest, deployed: Deployed, error: BaseException) -> Deployed | None:
-        """Who may be asked in its place, where its workers are to blame as far as can be seen."""
-        to_blame = isinstance(error, NotReady | WorkerCrashed) or (
-            isinstance(error, QueueFull) and deployed.pool.deaths
-        )
-        found = self._rollout.stand_in(deployed) if to_blame else None
-        wanted = found is not None and (request.version is None or _is_version(request.version, found))
-        return found if wanted else None
+    def _next(self, request: InferenceRequest, turn: Turn, error: BaseException) -> Turn | None:
+        """Whose turn it is where that of `turn` ended in an error; None where this is the answer."""
+        if turn.first is not None:
+            return None
+        died = type(error) is WorkerDied  # and not what reads large bodies
+        full = isinstance(error, QueueFull) and turn.deployed.pool.deaths > 0
+        if not (died or full or isinstance(error, NotReady)):
+            return None
+        found = self._rollout.stand_in(turn.deployed)
+        if found is None or not (request.version is None or _is_version(request.version, found)):
+            found = turn.deployed if died else None
+        return Turn(found, int(died), first=turn.deployed) if found is not None else None
 
-    async def _predicted(self, request: InferenceRequest, deployed: Deployed, attempts: int) -> tuple[Bound, Value]:
-        """What a worker takes, and its answer; with an attempt behind it, the request may end no more than one."""
+    def _most_attempts(self, turn: Turn) -> int:
+        """Workers that may die with a request: two in all, of two releases where another stands in."""
+        return 1 if turn.first is None and self._rollout.stand_in(turn.deployed) is not None else 2
+
+    async def _predicted(self, request: InferenceRequest, turn: Turn) -> tuple[Bound, Value]:
+        """What a worker takes, and its answer."""
+        deployed = turn.deployed
         bound, allowed = await self._bind(request, deployed)
         async with _within(deployed.snapshot.name, request.received, allowed):
-            entry = deployed.pool.ask(bound, allowed)
-            entry.attempts = attempts
+            entry = deployed.pool.ask(bound, allowed, turn.attempts, self._most_attempts(turn))
             try:
                 return bound, await entry.reply
+            except WorkerCrashed:
+                if turn.first is not None:
+                    turn.first.pool.remember_killer(bound)
+                raise
             finally:
                 deployed.pool.forget(entry)
 

@@ -33,7 +33,7 @@ class Entry:
     """A request of so many `rows` waiting for its answer, and the slot the answer goes into.
 
     `deadline` and `arrived` are readings of the batcher's clock, in seconds. `attempts` counts the workers that
-    died with it.
+    died with it; where another could as well, `most_attempts` is less than two.
     """
 
     value: Value
@@ -43,6 +43,7 @@ class Entry:
     arrived: float
     rows: int
     attempts: int = 0
+    most_attempts: int = 2
     reply: Reply = field(default_factory=Reply)
 
     @property

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from serve.errors import MalformedRequest, ServeError
-from serve.inference import InferenceRequest, InferenceResponse
+from serve.request import InferenceRequest, InferenceResponse
 
 Headers = tuple[tuple[str, str], ...]
 

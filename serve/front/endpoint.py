@@ -21,8 +21,9 @@ from serve.front import formats, streaming
 from serve.front.bodies import Bodies, Body, ClientGone
 from serve.front.dialect import TIMEOUT, Answer, Call, Dialect, read, timeout_seconds
 from serve.front.streaming import StreamAnswer
-from serve.inference import Asked, Inference, InferenceRequest, InferenceResponse
+from serve.inference import Inference
 from serve.metrics import Metrics
+from serve.request import Asked, InferenceRequest, InferenceResponse, Turn
 
 log = structlog.get_logger()
 
@@ -79,6 +80,8 @@ class Endpoint:
         """The model has answered, or failed to, or nobody waits any more."""
         try:
             response = self._inference.answered(asked)
+            if isinstance(response, Turn):
+                return self._tell_later(self._again(call, request, response), caller)
             if self._inference.is_large(response):
                 self._tell_later(self._written(call, request, response), caller)
             else:
@@ -139,6 +142,9 @@ class Endpoint:
 
     async def _ask(self, call: Call, request: InferenceRequest) -> Answer:
         return await self._written(call, request, await self._inference.infer(request))
+
+    async def _again(self, call: Call, request: InferenceRequest, turn: Turn) -> Answer:
+        return await self._written(call, request, await self._inference.again(request, turn))
 
     async def _written(self, call: Call, request: InferenceRequest, response: InferenceResponse) -> Answer:
         began = time.perf_counter()

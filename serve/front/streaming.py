@@ -19,7 +19,7 @@ from serve.child.wire import Value
 from serve.errors import InternalError, NotAcceptable, NotReady, ServeError
 from serve.front import formats
 from serve.front.formats.accept import choose
-from serve.inference import InferenceStream
+from serve.request import InferenceStream
 
 log = structlog.get_logger()
 

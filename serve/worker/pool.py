@@ -18,7 +18,7 @@ from serve.batch.chunks import Chunks
 from serve.batch.policy import Policy
 from serve.batch.unsettled import Unsettled
 from serve.child import wire
-from serve.errors import NotReady, RolloutFailed, WorkerCrashed
+from serve.errors import DeadlineExceeded, NotReady, RolloutFailed, WorkerCrashed
 from serve.metrics import Metrics
 from serve.signature.binding import Bound
 from serve.worker.process import Command, Process, State
@@ -86,15 +86,20 @@ class Pool:
         self.state = PoolState.READY
         self.count()
 
-    def ask(self, bound: Bound, timeout_seconds: float) -> Entry:
+    def ask(self, bound: Bound, timeout_seconds: float, attempts: int = 0, most_attempts: int = 2) -> Entry:
         """Let one request wait for a worker; who asks awaits its `reply`, and then must `forget` it.
 
         The reply is the model's answer, or one of `errors.Unavailable`, `ModelFailed`, `InvalidInputs`.
         """
         now = time.monotonic()
-        entry = Entry(bound.value, bound.params, bound.group, now + timeout_seconds, now, bound.rows)
+        deadline = now + timeout_seconds
+        entry = Entry(bound.value, bound.params, bound.group, deadline, now, bound.rows, attempts, most_attempts)
         self._queue(entry)
         return entry
+
+    def remember_killer(self, bound: Bound) -> None:
+        """A worker of ours and one of another release died with this request: we take it no more."""
+        self._shared.killers.remember(bound.value, bound.params)
 
     def forget(self, entry: Entry) -> None:
         """Its asker has the reply, or wants none any more."""
@@ -186,9 +191,13 @@ class Pool:
         """Take no more requests, finish what was taken within `timeout_seconds`, then stop."""
         if self.state is PoolState.READY:
             self.state = PoolState.DRAINING
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(timeout_seconds):
                 await self._unsettled.emptied()
+        except TimeoutError:
+            now = time.monotonic()
+            for entry in list(self._unsettled):
+                entry.refuse(DeadlineExceeded(self.name, round(now - entry.arrived, 1)))
         await self.stop()
 
     async def stop(self) -> None:

@@ -36,7 +36,7 @@ from serve.worker.stream import answer
 
 log = structlog.get_logger()
 
-_MAX_ATTEMPTS = 2
+_DEATHS_OF_A_KILLER = 2
 _OUR_FAULT = "the server failed on this request; its log has the details"
 
 
@@ -220,15 +220,15 @@ class Worker:
         again = []
         for entry in batch:
             entry.attempts += 1
-            if entry.attempts < _MAX_ATTEMPTS and not entry.reply.done():  # as it is once a stream has begun
+            if entry.attempts < entry.most_attempts and not entry.reply.done():  # as it is once a stream has begun
                 again.append(entry)
             else:
                 give_up(entry)
         self._shared.batcher.put_back(again)
 
     def _convict(self, entry: Entry, how: str) -> None:
-        """The process died with it, not for the first time, or in the middle of its stream."""
-        if entry.reply.done():
+        """The process died with it, not for the first time, or in the middle of its stream, or another may try it."""
+        if entry.reply.done() or entry.attempts < _DEATHS_OF_A_KILLER:
             entry.refuse(WorkerDied(self._shared.name, how))
         else:
             self._shared.killers.remember(entry.value, entry.params)

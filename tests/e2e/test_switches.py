@@ -94,6 +94,20 @@ async def test_d6_a_release_that_dies_once_it_is_live_falls_back_and_loses_nothi
         assert told(server)["failure"] is None
 
 
+async def test_c3_while_a_release_is_held_a_killer_costs_one_worker_of_each(repository: Repository) -> None:
+    with Server(repository.folder, repository.state, worker__count=2).ready() as server:
+        async with Load(server.url, usual="nap:0.005") as load, Client(server.url) as client:
+            repository.checkout(0)
+            await server.seen("release live", count=2)
+            assert told(server)["held"] is not None
+            first, again = await client.ask([1e6], "exit"), await client.ask([1e6], "exit")
+            await load.until(answered=50)
+        load.require_nothing_lost()
+        assert [(one.status, one.cause) for one in (first, again)] == [(500, "worker_crashed")] * 2
+        assert server.count("worker died") == 2
+        assert told(server)["failure"] is None
+
+
 async def test_a_switch_back_to_what_is_held_loads_nothing(repository: Repository) -> None:
     with Server(repository.folder, repository.state).ready() as server:
         async with Load(server.url) as load:
@@ -188,7 +202,7 @@ async def test_d8_a_hung_request_on_the_old_release_ends_with_it(repository: Rep
             await server.seen("release live", count=2)
             began = time.monotonic()
             assert (await client.ask([2.0])).body["predictions"][0]["factor"] == 2.0
-            assert (await hung).cause in ("not_ready", "deadline_exceeded")
+            assert ((await hung).status, (await hung).cause) == (504, "deadline_exceeded")
             assert await becomes(lambda: not psutil.pid_exists(old), 2.0)
             assert time.monotonic() - began < 3.0
 

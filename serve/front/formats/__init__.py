@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from serve.child.wire import Value
 from serve.errors import UnsupportedContent
 from serve.front.formats import accept, arrow_stream, mlflow_json, npy, parquet_file, text_csv
-from serve.inference import InferenceResponse, Reading
+from serve.request import InferenceResponse, Reading
 from serve.signature.spec import Signature
 
 JSON = "application/json"

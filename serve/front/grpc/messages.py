@@ -15,7 +15,7 @@ from serve.front.open_inference.answer import Output, outputs
 from serve.front.open_inference.datatypes import BASE64, FP16
 from serve.front.open_inference.request import CONTENT_TYPE, Request, Wanted
 from serve.front.open_inference.tensor import Tensor
-from serve.inference import InferenceResponse
+from serve.request import InferenceResponse
 from serve.rollout import Deployed
 from serve.signature.binding import Bound
 from serve.signature.spec import Signature

@@ -22,7 +22,8 @@ from serve.front.grpc import open_inference_pb2 as pb
 from serve.front.open_inference import metadata
 from serve.front.readiness import Readiness
 from serve.front.status import RPC_STATUS, in_one, status
-from serve.inference import Inference, InferenceRequest
+from serve.inference import Inference
+from serve.request import InferenceRequest
 from serve.rollout import Rollout
 from serve.shutdown import Shutdown
 

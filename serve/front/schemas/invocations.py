@@ -15,7 +15,7 @@ from serve.front import formats, streaming
 from serve.front.dialect import Answer, Call
 from serve.front.formats.mlflow_json import document
 from serve.front.status import retry_after, status, text
-from serve.inference import InferenceRequest, InferenceResponse
+from serve.request import InferenceRequest, InferenceResponse
 from serve.signature import numbers, payload
 from serve.signature.binding import Bound, bind_as_mlflow, bind_document
 from serve.signature.spec import Signature

@@ -13,7 +13,7 @@ from serve.front.open_inference.answer import outputs
 from serve.front.open_inference.body import BodyReading, written
 from serve.front.open_inference.request import wanted
 from serve.front.status import in_one, retry_after, status
-from serve.inference import InferenceRequest, InferenceResponse
+from serve.request import InferenceRequest, InferenceResponse
 
 JSON, BINARY = "application/json", "application/octet-stream"
 

@@ -4,7 +4,7 @@ from serve.errors import ServeError
 from serve.front import formats, streaming
 from serve.front.dialect import Answer, Call
 from serve.front.status import PROBLEM_TYPE, problem, retry_after, status
-from serve.inference import InferenceRequest, InferenceResponse
+from serve.request import InferenceRequest, InferenceResponse
 
 
 class Predict:

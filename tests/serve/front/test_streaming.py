@@ -8,7 +8,7 @@ from serve.batch.chunks import Chunks
 from serve.child.wire import JSON, Part, Value
 from serve.errors import NotReady, ServeError
 from serve.front.streaming import StreamAnswer, asked
-from serve.inference import InferenceStream
+from serve.request import InferenceStream
 from serve.signature.binding import Bound
 from serve.signature.predictions import to_json
 from serve.signature.spec import Signature

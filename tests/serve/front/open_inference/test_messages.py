@@ -11,7 +11,7 @@ from serve.child.wire import Value
 from serve.errors import ServeError
 from serve.front.grpc import open_inference_pb2 as pb
 from serve.front.grpc.messages import MessageReading, answer
-from serve.inference import InferenceResponse
+from serve.request import InferenceResponse
 from serve.signature.spec import Param, Signature
 from tests.serve.child.conftest import child_module
 from tests.serve.front.open_inference.conftest import Model
