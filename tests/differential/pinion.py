@@ -18,7 +18,7 @@ from serve.child import wire
 from serve.errors import RequestRejected
 from serve.front.dialect import Call
 from serve.front.schemas.invocations import Invocations
-from serve.inference import InferenceResponse
+from serve.request import InferenceResponse
 from serve.signature.binding import Bound
 from serve.signature.spec import Signature, parse
 from serve.worker.process import CHILD

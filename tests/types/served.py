@@ -16,7 +16,7 @@ from serve.front.grpc import open_inference_pb2 as pb
 from serve.front.schemas.invocations import Invocations
 from serve.front.schemas.open_inference import OpenInference
 from serve.front.schemas.predict import Predict
-from serve.inference import InferenceResponse
+from serve.request import InferenceResponse
 from serve.signature.binding import Bound
 from serve.signature.spec import parse
 from tests.differential import oracle, pinion
