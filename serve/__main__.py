@@ -30,6 +30,8 @@ from serve.settings import Settings
 
 log = structlog.get_logger()
 
+_LAST_ANSWERS_SECONDS = 0.5  # to be written, once the time of a shutdown is over
+
 cli = typer.Typer(
     help="Serve the MLflow models that models.dvc pins.", add_completion=True, pretty_exceptions_enable=False
 )
@@ -177,7 +179,7 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         log_config=None,
         server_header=False,
         proxy_headers=False,  # nothing here asks who the caller is
-        timeout_graceful_shutdown=settings.rollout.drain_timeout_seconds,  # type: ignore[arg-type]  # as exact as it may be
+        timeout_graceful_shutdown=settings.rollout.drain_timeout_seconds + _LAST_ANSWERS_SECONDS,  # type: ignore[arg-type]
     )
     server = Server(config, shutdown)
     server.listen_to_signals()

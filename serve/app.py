@@ -58,12 +58,14 @@ def build(settings: Settings, shutdown: Shutdown) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         pins = watch.pins(settings.repo, settings.rollout.watch_interval_seconds)
         following = asyncio.create_task(rollout.follow(pins))
+        ending = asyncio.create_task(_refuse_what_is_left(rollout, shutdown))
         try:
             async with _grpc_door(settings, rollout, readiness, inference, bodies, release, shutdown):
                 yield
         finally:
             following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+            ending.cancel()
+            await asyncio.gather(following, ending, return_exceptions=True)
             await _close(rollout, shutdown)
             await aside.close()
 
@@ -82,13 +84,19 @@ def build(settings: Settings, shutdown: Shutdown) -> FastAPI:
     return application(rollout, readiness, endpoints, metrics, lifespan, release, default_model)
 
 
+async def _refuse_what_is_left(rollout: Rollout, shutdown: Shutdown) -> None:
+    """When the time of the shutdown is over, have whoever still waits for a worker told so, before uvicorn hangs up."""
+    await shutdown.closed.wait()
+    await asyncio.sleep(shutdown.left)
+    await rollout.stop()
+
+
 async def _close(rollout: Rollout, shutdown: Shutdown) -> None:
     """Finish what was taken, as long as the shutdown lasts; end what is left then."""
-    releases = [release.models.values() for release in (rollout.live, rollout.held) if release is not None]
     closing = asyncio.create_task(rollout.close())
     await asyncio.wait((closing,), timeout=shutdown.left)
     if not closing.done():
-        await asyncio.gather(*(one.pool.stop() for models in releases for one in models))
+        await rollout.stop()
     await closing
 
 

@@ -106,6 +106,10 @@ class Rollout:
         await asyncio.gather(*self._leaving)
         self._loader.close()
 
+    async def stop(self) -> None:
+        """End every worker now; whatever waits for one is refused."""
+        await asyncio.gather(*(one.pool.stop() for one in self._running()))
+
     async def release(self, pin: Pin) -> None:
         """Make `pin` live; `RolloutFailed` where it can't be, with everything as before."""
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Every setting of the server, in one frozen object, grouped as the rooms are. Built once, in `cli.py`.
+"""Every setting of the server, in one frozen object, grouped as the rooms are. Built once, in `__main__.py`.
 
 From environment variables such as `PINION_BATCH__MAX_ROWS`; command-line options win. Unknown names and
 impossible values are refused at start. Times are in seconds.

@@ -128,10 +128,10 @@ def unreading(one: socket.socket) -> None:
     one.sendall(head(len(body)) + body)
 
 
-def hung(one: socket.socket) -> None:
+def hung(one: socket.socket, way: bytes = b"HTTP/1.1\r\n") -> None:
     """A client whose request hangs in the model."""
     body = b'{"inputs":{"x":[1.0],"fault":["hang"]}}'
-    one.sendall(head(len(body)) + body)
+    one.sendall(head(len(body)).replace(b"HTTP/1.1\r\n", way) + body)
 
 
 @pytest.mark.parametrize("client", [idler, hesitant, unreading, hung], ids=lambda one: one.__name__)
@@ -149,18 +149,20 @@ def test_f2_nobody_holds_a_server_up_beyond_its_time(repository: Repository, cli
         assert took < (1.5 if client is idler else DRAIN_SECONDS + GRACE_SECONDS), took
 
 
-def test_f2_whose_request_hangs_is_told_when_the_server_s_time_is_over(repository: Repository) -> None:
+@pytest.mark.parametrize("way", [b"HTTP/1.1\r\n", b"HTTP/1.0\r\n", b"HTTP/1.1\r\nexpect: 100-continue\r\n"])
+def test_f2_whose_request_hangs_is_told_when_the_server_s_time_is_over(repository: Repository, way: bytes) -> None:
     with started(repository).ready() as server, connected(server) as one:
-        hung(one)
+        hung(one, way)
         assert eventually(lambda: busy(server))
         server.process.send_signal(signal.SIGTERM)
         one.settimeout(10)
         with one.makefile("rb") as answer:
             told = answer.read()
-        assert told.startswith(b"HTTP/1.1 503 ")
+        assert told.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n").startswith(b"HTTP/1.1 503 ")
         assert b"connection: close" in told
         assert b"was stopped: try again" in told
         assert server.process.wait(10) == 0
+        assert "Traceback" not in str(server.events)
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
