@@ -26,7 +26,7 @@ import structlog
 
 from serve.child.wire import Buffer
 from serve.errors import AsideDied, ServeError
-from serve.worker.process import ending
+from serve.worker.ending import ending
 
 log = structlog.get_logger()
 

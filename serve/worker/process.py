@@ -22,6 +22,7 @@ from serve import scratch
 from serve.child import wire
 from serve.errors import LoadFailed
 from serve.worker import link
+from serve.worker.ending import Memory
 from serve.worker.output import Output
 from serve.worker.variables import child_environment
 
@@ -194,7 +195,7 @@ class Process:
             scratch.remove(place)
             raise
         self._tasks = [
-            asyncio.create_task(self._until_gone(child, connection.over, place)),
+            asyncio.create_task(self._until_gone(child, Memory(child.pid), connection.over, place)),
             asyncio.create_task(self._relay(child.stdout, "stdout")),
             asyncio.create_task(self._relay(child.stderr, "stderr")),
             asyncio.create_task(_leave_nothing(child)),
@@ -236,18 +237,20 @@ class Process:
         if self._pending is not None and not self._pending.done():
             self._pending.set_result(reply)
 
-    async def _until_gone(self, child: asyncio.subprocess.Process, over: asyncio.Future[str], place: Path) -> None:
+    async def _until_gone(
+        self, child: asyncio.subprocess.Process, memory: Memory, over: asyncio.Future[str], place: Path
+    ) -> None:
         """Wait for the end of the connection, reap the child and tell."""
         how = "it closed its connection"
         try:
             how = await over
         finally:
             self._writer.close()
-            how = await self._reap(child, how)
+            how = await self._reap(child, memory, how)
             scratch.remove(place)
             self._end(how)
 
-    async def _reap(self, child: asyncio.subprocess.Process, how: str) -> str:
+    async def _reap(self, child: asyncio.subprocess.Process, memory: Memory, how: str) -> str:
         """Wait for the child, killing it where it lives on without its connection → how it ended."""
         try:
             async with asyncio.timeout(1.0):
@@ -256,7 +259,7 @@ class Process:
             _kill_group(child.pid)
             await child.wait()
             return how
-        return ending(child.returncode or 0)
+        return memory.told(child.returncode or 0)
 
     def _end(self, how: str) -> None:
         self.how = how
@@ -299,11 +302,3 @@ def _kill_group(pid: int) -> None:
     """End a child and all of its process group, as far as any is left."""
     with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS forbids it where only a zombie is left
         os.killpg(pid, signal.SIGKILL)
-
-
-def ending(returncode: int) -> str:
-    """How a process ended, in words: by a signal, or with an exit code."""
-    if returncode < 0:
-        known = -returncode in signal.valid_signals() and -returncode in list(signal.Signals)
-        return f"killed by {signal.Signals(-returncode).name if known else f'signal {-returncode}'}"
-    return f"exited with code {returncode}"

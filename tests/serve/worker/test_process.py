@@ -1,5 +1,4 @@
 import asyncio
-import signal
 import sys
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from serve.worker.process import (
     Died,
     Process,
     State,
-    ending,
 )
 from serve.worker.variables import _visible, child_environment
 
@@ -125,21 +123,6 @@ async def test_a_process_that_dies_as_it_says_it_is_ready_did_not_load(tmp_path:
 async def test_a_process_that_is_still_loading_can_not_be_asked(process: Process) -> None:
     with pytest.raises(AssertionError, match="a process can't go from starting to busy"):
         await process.predict(wire.Predict(()), 1.0)
-
-
-@pytest.mark.parametrize(
-    ("code", "told"),
-    [
-        (0, "exited with code 0"),
-        (1, "exited with code 1"),
-        (-9, "killed by SIGKILL"),
-        (-11, "killed by SIGSEGV"),
-        (-signal.SIGRTMIN, "killed by SIGRTMIN"),
-        (-(signal.SIGRTMIN + 1), f"killed by signal {signal.SIGRTMIN + 1}"),
-    ],
-)
-def test_an_ending_is_told_in_words(code: int, told: str) -> None:
-    assert ending(code) == told
 
 
 def test_a_child_sees_no_credentials_and_a_home_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,53 @@
+"""How a process ended, in words; where the kernel killed it, whether for want of memory."""
+
+import contextlib
+import re
+import signal
+from pathlib import Path
+
+_GROUPS = Path("/sys/fs/cgroup")
+_OUT_OF_MEMORY = "killed by SIGKILL, out of memory"
+
+
+def ending(returncode: int) -> str:
+    """How a process ended: by a signal, or with an exit code."""
+    if returncode < 0:
+        known = -returncode in signal.valid_signals() and -returncode in list(signal.Signals)
+        return f"killed by {signal.Signals(-returncode).name if known else f'signal {-returncode}'}"
+    return f"exited with code {returncode}"
+
+
+class Memory:
+    """The control group that a process began in, which counts those that the kernel killed in it for want of memory.
+
+    Of either version of control groups; where there is none to be read, no death is told to be for want of memory.
+    """
+
+    def __init__(self, pid: int, groups: Path = _GROUPS, processes: Path = Path("/proc")) -> None:
+        self._events = _events(processes / str(pid) / "cgroup", groups)
+        self._before = self._kills()
+
+    def told(self, returncode: int) -> str:
+        """How the process ended."""
+        ran_out = returncode == -signal.SIGKILL and self._kills() > self._before
+        return _OUT_OF_MEMORY if ran_out else ending(returncode)
+
+    def _kills(self) -> int:
+        with contextlib.suppress(OSError):
+            found = re.search(r"^oom_kill (\d+)$", self._events.read_text() if self._events else "", re.MULTILINE)
+            return int(found[1]) if found else 0
+        return 0
+
+
+def _events(memberships: Path, groups: Path) -> Path | None:
+    """The file that counts the kills in the group which a process is in, as its `memberships` say."""
+    with contextlib.suppress(OSError):
+        for line in memberships.read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            below = Path(path.lstrip("/"))
+            first = groups / "memory" / below / "memory.oom_control"
+            second = groups / below / "memory.events"
+            for wanted, file in (("memory", first), ("", second)):
+                if wanted in controllers.split(",") and file.exists():
+                    return file
+    return None
