@@ -1,12 +1,14 @@
 """The command `serve`: read the settings, then serve, prepare, or show the history. One process."""
 
 import asyncio
+import contextlib
 import functools
 import gc
 import os
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -21,7 +23,7 @@ from rich.table import Table
 
 from serve import app as composition
 from serve import log as logging
-from serve.artifact import history, watch
+from serve.artifact import history
 from serve.artifact.pin import FILENAME, Pin, read
 from serve.errors import PinUnreadable, RolloutFailed
 from serve.front.door import Door, Outbox, Ways
@@ -36,7 +38,9 @@ cli = typer.Typer(
     help="Serve the MLflow models that models.dvc pins.", add_completion=True, pretty_exceptions_enable=False
 )
 
-Repo = Annotated[Path | None, typer.Option(help="The git repository that holds models.dvc.", show_default=".")]
+Repo = Annotated[
+    Path | None, typer.Option(help="The git repository that holds models.dvc.", show_default=".", readable=False)
+]
 
 
 @cli.callback(invoke_without_command=True)
@@ -67,7 +71,8 @@ def prepare(context: typer.Context, repo: Repo = None) -> None:
     logging.configure(settings.log_level)
     pin = _pin(settings)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # which ends what was started, too
-    loader = composition.make_loader(settings, composition.make_metrics())
+    with _state(settings):
+        loader = composition.make_loader(settings, composition.make_metrics())
     try:
         snapshots = asyncio.run(loader.prepare(pin))
     except RolloutFailed as error:
@@ -136,15 +141,25 @@ def _refuse_unknown_variables() -> None:
 
 def _pin(settings: Settings) -> Pin:
     """The pin at start: a repository without a readable one is refused at once."""
-    path = settings.repo / FILENAME
-    if not settings.repo.is_dir():
-        _exit(f"there is no folder {settings.repo}: name the git repository with --repo", 2)
-    if not path.is_file():
-        _exit(f"there is no {FILENAME} in {settings.repo}: promote a model first, or name another --repo", 2)
     try:
-        return read(watch.look(settings.repo))
+        if not settings.repo.is_dir():
+            _exit(f"there is no folder {settings.repo}: name the git repository with --repo", 2)
+        return read((settings.repo / FILENAME).read_bytes())
+    except FileNotFoundError:
+        _exit(f"there is no {FILENAME} in {settings.repo}: promote a model first, or name another --repo", 2)
+    except OSError as error:
+        _exit(f"{FILENAME} can't be read: {error.strerror}", 2)
     except PinUnreadable as error:
         _exit(error.message, 2)
+
+
+@contextlib.contextmanager
+def _state(settings: Settings) -> Iterator[None]:
+    """The rooms are built: nothing but the state folder can keep them from that."""
+    try:
+        yield
+    except OSError as error:
+        _exit(f"can't use the state folder {settings.state}: {error.strerror}", 1)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -168,7 +183,8 @@ def _url(listener: socket.socket) -> str:
 def _run(settings: Settings, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT; then drain and return."""
     shutdown = composition.make_shutdown(settings)
-    app = composition.build(settings, shutdown)
+    with _state(settings):
+        app = composition.build(settings, shutdown)
     config = uvicorn.Config(
         app,
         http=functools.partial(Door, Ways(app), Outbox(), shutdown),  # type: ignore[arg-type]  # what makes a protocol, if not its class

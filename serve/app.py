@@ -145,12 +145,8 @@ def make_rollout(settings: Settings, metrics: Metrics) -> Rollout:
 
 
 def make_loader(settings: Settings, metrics: Metrics) -> Loader:
-    """The loader these settings describe, over a state folder made ready, or prepared before and read-only."""
-    state = settings.state
-    if scratch.writable(state):
-        state.mkdir(parents=True, exist_ok=True)
-        (state / ".gitignore").write_text("*\n", encoding="utf-8")  # never the repository's business
-        scratch.sweep(state)
+    """The loader these settings describe, over a state folder made ready; `OSError` where that is of no use."""
+    scratch.begin(settings.state)
     options = LoaderOptions(
         limits=PoolLimits(
             workers=settings.worker.count,
@@ -172,4 +168,4 @@ def make_loader(settings: Settings, metrics: Metrics) -> Loader:
         build_timeout_seconds=settings.worker.build_timeout_seconds,
         golden_timeout_seconds=settings.rollout.golden_timeout_seconds,
     )
-    return Loader(Store(settings.repo, state), options, metrics)
+    return Loader(Store(settings.repo, settings.state), options, metrics)

@@ -10,7 +10,7 @@
     │   └── PredictFailed · BadOutput · OutputTooLarge · WorkerCrashed
     ├── InternalError      we must look
     └── RolloutFailed      the operator must look; traffic goes on with what is live
-        ├── PinUnreadable · PullFailed · DigestMismatch · SnapshotUnreadable
+        ├── PinUnreadable · PullFailed · DigestMismatch · SnapshotUnreadable · MachineFailed
         └── EnvironmentFailed · LoadFailed · GoldenMismatch · FellBack
 
 Each class has a stable `code`, used in answers, logs and metrics alike, and one sentence as its message.
@@ -281,6 +281,17 @@ class EnvironmentFailed(RolloutFailed):
 
     code = "environment_failed"
     transient = True
+
+
+class MachineFailed(RolloutFailed):
+    """The machine did not give what it takes: a disk is full, say, or no descriptor is left."""
+
+    code = "machine_failed"
+    transient = True
+
+    def __init__(self, error: OSError) -> None:
+        place = f" ({error.filename})" if error.filename else ""
+        super().__init__(f"the machine refused what this takes: {error.strerror or error}{place}")
 
 
 class LoadFailed(RolloutFailed):

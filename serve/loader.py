@@ -6,7 +6,7 @@ leased until `collect` is told what is still used.
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from serve.artifact.fetch import Store
 from serve.artifact.lease import Leases
 from serve.artifact.pin import Pin
 from serve.artifact.snapshot import Snapshot
-from serve.errors import PullFailed, ServeError, SnapshotUnreadable
+from serve.errors import MachineFailed, PullFailed, ServeError, SnapshotUnreadable
 from serve.log import working
 from serve.metrics import Metrics
 from serve.worker import environment
@@ -88,6 +88,10 @@ class Loader:
 
     async def prepare(self, pin: Pin) -> list[Snapshot]:
         """Everything a release needs on disk, short of starting it: verified snapshots and environments."""
+        with _machine():
+            return await self._prepare(pin)
+
+    async def _prepare(self, pin: Pin) -> list[Snapshot]:
         folders = [self._store.snapshot(model) for model in pin.models]
         for folder in folders:  # what is there stays there
             self._leases.take(folder)
@@ -108,9 +112,10 @@ class Loader:
         """Each of these snapshots of `pin` with warm workers, by name; where one fails, none is left."""
         pools: dict[str, Pool] = {}
         try:
-            for one in snapshots:
-                pools[one.name] = await self._start(one)
-            revisions = await asyncio.to_thread(history.revisions, self._store.repo, pin)
+            with _machine():
+                for one in snapshots:
+                    pools[one.name] = await self._start(one)
+                revisions = await asyncio.to_thread(history.revisions, self._store.repo, pin)
         except BaseException:
             await asyncio.gather(*(pool.stop() for pool in pools.values()))
             raise
@@ -173,6 +178,15 @@ def already(pin: Pin, *releases: Live | None) -> dict[str, Deployed]:
     digests = {model.name: model.digest for model in pin.models}
     models = [item for release in releases if release is not None for item in release.models.items()]
     return {name: one for name, one in models if digests.get(name) == one.snapshot.digest}
+
+
+@contextlib.contextmanager
+def _machine() -> Iterator[None]:
+    """What the machine refuses fails the release, as all else does."""
+    try:
+        yield
+    except OSError as error:
+        raise MachineFailed(error) from error
 
 
 def _collect(state: Path, keep_releases: int) -> None:

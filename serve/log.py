@@ -5,7 +5,9 @@
 """
 
 import contextlib
+import io
 import logging
+import select
 import sys
 from collections.abc import Iterator
 from typing import TextIO, cast
@@ -16,21 +18,45 @@ from rich.text import Text
 from structlog.typing import Processor
 
 _console = Console(stderr=True)
+_PATIENCE_SECONDS = 0.1
+_ROOM_BYTES = select.PIPE_BUF  # where a pipe says it has room, these it has
 
 
 class _Stream:
     """stderr as it is now: closed, full or with nobody reading it, a line is lost and the server goes on.
 
-    On a terminal the lines appear above whatever `working` shows.
+    On a terminal the lines appear above whatever `working` shows. In a pipe a reader is waited for, a moment, and then
+    no more until it has read: the event loop writes here.
     """
+
+    def __init__(self) -> None:
+        self._is_read, self._is_cut = True, False
 
     def write(self, line: str) -> int:
         with contextlib.suppress(OSError, ValueError, AttributeError):  # the last: there is no stderr at all
             if _console.is_terminal:
                 _console.print(Text.from_ansi(line.rstrip("\n")), soft_wrap=True)
             else:
-                sys.stderr.write(line)
+                self._put(line.encode(errors="replace"))
         return len(line)
+
+    def _put(self, line: bytes) -> None:
+        """A line, or what of it there is room for; then the next begins one of its own."""
+        rest = memoryview(b"\n" + line if self._is_cut else line)
+        while rest and self._has_room():
+            sys.stderr.buffer.write(rest[:_ROOM_BYTES])
+            sys.stderr.buffer.flush()
+            rest, self._is_cut = rest[_ROOM_BYTES:], len(rest) > _ROOM_BYTES
+
+    def _has_room(self) -> bool:
+        """Whether so many bytes can be written at once."""
+        try:
+            self._is_read = bool(
+                select.select((), (sys.stderr.fileno(),), (), _PATIENCE_SECONDS if self._is_read else 0.0)[1]
+            )
+        except io.UnsupportedOperation:  # it is no descriptor
+            return True
+        return self._is_read
 
     def flush(self) -> None:
         with contextlib.suppress(OSError, ValueError, AttributeError):

@@ -19,6 +19,18 @@ def writable(state: Path) -> bool:
     return os.access(nearest, os.W_OK)
 
 
+def begin(state: Path) -> None:
+    """Make a server's state folder ready; `OSError` where it is of no use, neither written nor prepared before."""
+    if not writable(state):
+        os.scandir(state).close()
+        return
+    (state / "scratch").mkdir(parents=True, exist_ok=True)
+    ignored = state / ".gitignore"  # it is never the repository's business
+    if not ignored.exists() or not ignored.stat().st_size:  # not written anew: on a full disk what is there serves on
+        ignored.write_text("*\n", encoding="utf-8")
+    sweep(state)
+
+
 def make(state: Path) -> Path:
     """A new empty folder that this process owns."""
     if not writable(state):

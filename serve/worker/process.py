@@ -20,7 +20,7 @@ import structlog
 
 from serve import scratch
 from serve.child import wire
-from serve.errors import LoadFailed
+from serve.errors import LoadFailed, MachineFailed
 from serve.worker import link
 from serve.worker.ending import Memory
 from serve.worker.output import Output
@@ -88,7 +88,7 @@ class Process:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, timeout_seconds: float) -> None:
-        """Spawn and load, then READY; `LoadFailed` where the model can't be loaded or takes too long."""
+        """Spawn and load, then READY; `LoadFailed` where the model can't be or takes too long, or `MachineFailed`."""
         name = self._command.name
         try:
             async with asyncio.timeout(timeout_seconds):
@@ -98,8 +98,10 @@ class Process:
             raise LoadFailed(f"model '{name}' did not load within {timeout_seconds:g} seconds") from None
         except Died as death:
             raise LoadFailed(f"model '{name}' ended its process while loading ({death})") from None
-        except OSError as error:
+        except (FileNotFoundError, PermissionError) as error:
             raise LoadFailed(f"model '{name}': {self._command.python} can't be started: {error}") from None
+        except OSError as error:
+            raise MachineFailed(error) from error
         if isinstance(reply, wire.Failed):
             log.error("load failed", model=name, trace=reply.fault.trace)
             raise LoadFailed(f"model '{name}' can't be loaded: {reply.fault.kind}: {reply.fault.message}")

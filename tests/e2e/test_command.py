@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -14,9 +15,10 @@ from tests.e2e.conftest import Repository
 from tests.e2e.server import SERVE, Server
 
 
-def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, **variables}
-    return subprocess.run([SERVE, *arguments], capture_output=True, text=True, env=environment, timeout=60)
+def run(*arguments: str, before: Sequence[str] = (), **variables: str) -> subprocess.CompletedProcess[str]:
+    """`serve` with these arguments, started by the command `before`, where there is one."""
+    command, environment = [*before, str(SERVE), *arguments], {**os.environ, **variables}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
 
 
 def refused(done: subprocess.CompletedProcess[str], code: int, told: str) -> None:

@@ -19,6 +19,11 @@ from serve import errors
             errors.WorkerCrashed("a", "killed by SIGKILL"),
             "this request ends the workers of model 'a' (killed by SIGKILL); it is not tried again",
         ),
+        (
+            errors.MachineFailed(OSError(28, "No space left on device", "/x")),
+            "the machine refused what this takes: No space left on device (/x)",
+        ),
+        (errors.MachineFailed(OSError(24, "Too many")), "the machine refused what this takes: Too many"),
         (errors.BadOutput("a", "3 rows with 2"), "model 'a' answered 3 rows with 2: its author must look"),
         (errors.OutputTooLarge("a", "9 bytes"), "model 'a' answered too much: 9 bytes"),
         (
@@ -39,4 +44,4 @@ def test_what_a_model_raised_is_kept_from_its_callers() -> None:
 
 def test_only_failures_that_may_pass_by_themselves_are_tried_again() -> None:
     transient = {kind for kind in errors.RolloutFailed.__subclasses__() if kind.transient}
-    assert transient == {errors.PullFailed, errors.DigestMismatch, errors.EnvironmentFailed}
+    assert transient == {errors.PullFailed, errors.DigestMismatch, errors.EnvironmentFailed, errors.MachineFailed}
