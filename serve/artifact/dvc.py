@@ -20,6 +20,7 @@ from serve import scratch
 from serve.errors import PullFailed
 
 _CONFIGS = (".dvc/config", ".dvc/config.local")  # the second holds credentials, and wins
+_MISSING = re.compile(r"^(?:name: .*, )?md5: (\w+(?:\.dir)?)$", re.MULTILINE)  # as DVC lists them in a warning
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,7 @@ def _remotes(config: configparser.RawConfigParser) -> list[str]:
 
 def _reason(stderr: str) -> str:
     """What DVC said went wrong, in one line, without its advice and links."""
-    told = [line.removeprefix("ERROR: ") for line in stderr.splitlines() if line.startswith("ERROR: ")]
+    told = [line.removeprefix("ERROR: ").rstrip(":") for line in stderr.splitlines() if line.startswith("ERROR: ")]
+    told += [f"nobody has {oid}" for oid in _MISSING.findall(stderr)]
     lines = told or [line for line in stderr.splitlines() if line.strip()] or ["it gave no reason"]
     return " · ".join(re.sub(r"\s+", " ", re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in lines)[:600]

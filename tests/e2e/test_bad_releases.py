@@ -1,7 +1,8 @@
 """A release that fails, in whatever way, leaves the old one serving, and says why."""
 
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from serve.artifact import dvc, pin, verify
 from serve.artifact.fetch import Store
+from tests.chaos.load import Load
 from tests.e2e.conftest import Repository
 from tests.e2e.server import Server
 
@@ -90,26 +92,101 @@ async def pin_unrehearsed(repository: Repository, staged: Path) -> None:
     (repository.folder / pin.FILENAME).write_bytes(pin.write(replace(added, models=(model,))))
 
 
+class Steady:
+    """A server at promotion 1 that shrugs off one bad release after the other."""
+
+    def __init__(self, repository: Repository, server: Server) -> None:
+        self.repository, self.server = repository, server
+
+    async def require_refused(self, spoil: Callable[[], Awaitable[None]], code: str, told: str) -> None:
+        """What `spoil` makes of the pin is refused for this reason, and costs nobody an answer."""
+        server, before = self.server, self.server.model()["digest"]
+        failures, lives = server.count("rollout failed"), server.count("release live")
+        async with Load(server.url, rate=20, only=3.0) as load:
+            await spoil()
+            await server.seen("rollout failed", failures + 1, seconds=30.0)
+            failed = server.wait("rollout failed", failures + 1)
+            assert (failed["code"], told in failed["reason"]) == (code, True), failed["reason"]
+            models = server.get("/models").json()
+            assert models["failure"]["code"] == code
+            assert models["live"] == {"oracle": before} != models["desired"]
+            assert server.get("/health/ready").status_code == 200
+            assert f'pinion_rollouts_total{{outcome="{code}"}}' in server.get("/metrics").text
+            await load.until(answered=10)
+        load.require_nothing_lost()
+        self.repository.checkout(1)
+        await server.seen("release live", lives + 1)
+        assert server.get("/models").json()["failure"] is None
+
+
+@pytest.fixture(scope="module")
+def steady(promoted: Repository, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Steady]:
+    folder = tmp_path_factory.mktemp("steady") / "repo"
+    shutil.copytree(promoted.folder, folder, symlinks=True)
+    repository = Repository(folder, promoted.revisions, promoted.state)
+    repository.checkout(1)
+    with Server(repository.folder, repository.state).ready() as server:
+        yield Steady(repository, server)
+
+
 @pytest.mark.parametrize("spoil", REASONS, ids=lambda spoil: spoil.__name__)
-async def test_a_release_that(repository: Repository, tmp_path: Path, spoil: Spoil) -> None:
-    staged = tmp_path / "staged"
+async def test_d3_a_release_that(steady: Steady, tmp_path: Path, spoil: Spoil) -> None:
+    staged, repository = tmp_path / "staged", steady.repository
     pinned = pin.read((repository.folder / "models.dvc").read_bytes()).models[0]
     shutil.copytree(Store(repository.folder, repository.state).snapshot(pinned), staged)
     for path in (staged, *staged.rglob("*")):
         path.chmod(path.stat().st_mode | 0o200)
     spoil(staged)
-    code, told = REASONS[spoil]
-    with Server(repository.folder, repository.state).ready() as server:
-        before = server.model()["digest"]
-        await pin_unrehearsed(repository, staged)
-        failed = server.wait("rollout failed")
-        assert (failed["code"], told in failed["reason"]) == (code, True), failed["reason"]
-        assert server.get("/health/ready").status_code == 200
-        assert server.predict({"inputs": {"x": [1.0]}}).json() == {"predictions": [{"y": 3.0, "factor": 3.0}]}
-        told_models = server.get("/models").json()
-        assert told_models["failure"]["code"] == code
-        assert told_models["live"] == {"oracle": before} != told_models["desired"]
-        assert f'pinion_rollouts_total{{outcome="{code}"}}' in server.get("/metrics").text
-        repository.checkout(1)
-        server.wait("release live", count=2)
-        assert server.get("/models").json()["failure"] is None
+    await steady.require_refused(lambda: pin_unrehearsed(repository, staged), *REASONS[spoil])
+
+
+def says_another_digest(repository: Repository) -> None:
+    edit(repository.folder / "models.dvc", lambda text: re.sub("sha256:.*", "sha256:" + "0" * 64, text))
+
+
+def names_what_nobody_has(repository: Repository) -> None:
+    repository.checkout(0)
+    edit(repository.folder / "models.dvc", lambda text: re.sub(r"md5: [0-9a-f]+", "md5: " + "0" * 32, text))
+
+
+def lacks_a_file(repository: Repository) -> None:
+    _factor(repository).unlink()
+    repository.checkout(0)
+
+
+def was_altered(repository: Repository) -> None:
+    edit(_factor(repository), lambda text: text.replace("2", "7"))
+    repository.checkout(0)
+
+
+def is_partly_another(repository: Repository) -> None:
+    shutil.copy(repository.remote_object_of("factor.txt"), _factor(repository))
+    repository.checkout(0)
+
+
+def _factor(repository: Repository) -> Path:
+    """The remote's object that tells promotion 0 from 1; writable."""
+    repository.checkout(0)
+    found = repository.remote_object_of("factor.txt")
+    repository.checkout(1)
+    found.chmod(0o644)
+    return found
+
+
+PINS: dict[Callable[[Repository], None], tuple[str, str]] = {
+    was_altered: ("pull_failed", "factor"),
+    is_partly_another: ("pull_failed", "factor"),
+    lacks_a_file: ("pull_failed", "No such file"),
+    names_what_nobody_has: ("pull_failed", f"nobody has {'0' * 32}.dir"),
+    says_another_digest: ("digest_mismatch", "model 'oracle' is not what was pinned"),
+}
+
+
+async def test_d3_a_pin_whose_artifact_is_not_what_it_says(cold: Repository) -> None:
+    with Server(cold.folder, cold.state).ready() as server:
+        for spoil, (code, told) in PINS.items():
+
+            async def spoiled(spoil: Callable[[Repository], None] = spoil) -> None:
+                spoil(cold)
+
+            await Steady(cold, server).require_refused(spoiled, code, told)
