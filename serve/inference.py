@@ -151,7 +151,9 @@ class Inference:
 
     def _most_attempts(self, turn: Turn) -> int:
         """Workers that may die with a request: two in all, of two releases where another stands in."""
-        return 1 if turn.first is None and self._rollout.stand_in(turn.deployed) is not None else 2
+        if self._rollout.held is None or turn.first is not None:
+            return 2
+        return 2 if self._rollout.stand_in(turn.deployed) is None else 1
 
     async def _predicted(self, request: InferenceRequest, turn: Turn) -> tuple[Bound, Value]:
         """What a worker takes, and its answer."""
