@@ -32,6 +32,7 @@ from serve.settings import Settings
 
 log = structlog.get_logger()
 
+_CONNECTIONS_A_TURN = 16  # let in by the event loop, which takes one of each listener: a crowd would wait for seconds
 _LAST_ANSWERS_SECONDS = 0.5  # to be written, once the time of a shutdown is over
 
 cli = typer.Typer(
@@ -203,7 +204,7 @@ def _run(settings: Settings, listener: socket.socket) -> None:
     log.info("listening", url=url, docs=f"{url}/docs")
     gc.freeze()
     gc.set_threshold(20_000, 50, 1000)
-    server.run(sockets=[listener])
+    server.run(sockets=[listener, *(listener.dup() for _ in range(_CONNECTIONS_A_TURN - 1))])
     log.info("stopped")
 
 
