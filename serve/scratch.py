@@ -1,16 +1,20 @@
 """Folders for work in progress, below the state folder: `<state>/scratch/<pid of the owner>-<random>`.
 
-An owner removes its own when done; what a killed owner left is removed by the next server to start. Where the
+An owner removes its own when done; what a killed owner left is removed by the next server to start. It holds the
+kernel's shared lock (flock) on each meanwhile, for a number tells nothing of processes in other containers. Where the
 state folder can't be written, as in an image that was prepared when it was built, they lie in the system's folder
 for temporary files, which the system empties.
 """
 
 import contextlib
+import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+_owned: dict[Path, int] = {}  # this process's folders, and the descriptors that hold their locks
 
 
 def writable(state: Path) -> bool:
@@ -37,7 +41,10 @@ def make(state: Path) -> Path:
         return Path(tempfile.mkdtemp(prefix="pinion-"))
     parent = state / "scratch"
     parent.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(dir=parent, prefix=f"{os.getpid()}-"))
+    with _locked(parent, fcntl.LOCK_SH):  # nobody sweeps it before it is ours
+        place = Path(tempfile.mkdtemp(dir=parent, prefix=f"{os.getpid()}-"))
+        _owned[place] = _lock(place, fcntl.LOCK_SH)
+    return place
 
 
 def remove(folder: Path) -> None:
@@ -46,6 +53,8 @@ def remove(folder: Path) -> None:
         with contextlib.suppress(OSError):
             Path(root).chmod(0o755)
     shutil.rmtree(folder, ignore_errors=True)
+    if folder in _owned:
+        os.close(_owned.pop(folder))
 
 
 @contextlib.contextmanager
@@ -69,11 +78,33 @@ def discard(state: Path, place: Path) -> None:
 
 
 def sweep(state: Path) -> None:
-    """Remove the scratch folders of processes that are no more; called before this process makes its first.
+    """Remove the scratch folders that no process owns any more; none where the file system has no locks."""
+    parent = state / "scratch"
+    with contextlib.suppress(OSError), _locked(parent, fcntl.LOCK_EX):
+        for place in parent.glob("*-*"):
+            with contextlib.suppress(OSError), _locked(place, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                remove(place)
 
-    So one with our own number is a predecessor's: in a container every server has the same.
+
+@contextlib.contextmanager
+def _locked(folder: Path, how: int) -> Iterator[None]:
+    descriptor = _lock(folder, how)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(folder: Path, how: int) -> int:
+    """The folder's descriptor, which holds the lock until it is closed.
+
+    `OSError` where another's is in the way. Where there are no locks, nobody gets one to remove, and all may share.
     """
-    for place in (state / "scratch").glob("*-*"):
-        owner = place.name.split("-")[0]
-        if owner.isdigit() and (int(owner) == os.getpid() or not Path("/proc", owner).exists()):
-            remove(place)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, how)
+    except OSError:
+        if how != fcntl.LOCK_SH:
+            os.close(descriptor)
+            raise
+    return descriptor

@@ -1,11 +1,11 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from serve import scratch
-
-NOBODY = 2**22 + 1  # beyond the largest number that Linux gives a process
 
 
 def test_a_scratch_folder_is_empty_ours_and_gone_after_its_block(tmp_path: Path) -> None:
@@ -48,13 +48,29 @@ def test_removing_what_is_not_there_is_nothing(tmp_path: Path) -> None:
     scratch.remove(tmp_path / "nowhere")
 
 
-def test_a_sweep_removes_what_dead_owners_and_our_namesakes_left_and_nothing_else(tmp_path: Path) -> None:
-    parent = tmp_path / "scratch"
-    alive, dead, ours, strange = f"{os.getppid()}-a", f"{NOBODY}-b", f"{os.getpid()}-c", "kept-d"
-    for name in (alive, dead, ours, strange):
-        (parent / name / "sub").mkdir(parents=True)
+OWNER = """
+import sys
+from pathlib import Path
+from serve import scratch
+print(scratch.make(Path(sys.argv[1])), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_sweep_removes_what_nobody_owns_any_more_and_nothing_else(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", OWNER, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        theirs, ours = Path(owner.stdout.readline().strip()), scratch.make(tmp_path)
+        left, strange = (tmp_path / "scratch" / name for name in (f"{os.getpid()}-a", "kept"))
+        for folder in (theirs, left, strange):
+            (folder / "sub").mkdir(parents=True)
+        scratch.sweep(tmp_path)
+        assert {*(tmp_path / "scratch").iterdir()} == {theirs, ours, strange}
+        owner.kill()
+    scratch.remove(ours)
     scratch.sweep(tmp_path)
-    assert {place.name for place in parent.iterdir()} == {alive, strange}
+    assert [*(tmp_path / "scratch").iterdir()] == [strange]
 
 
 def test_a_sweep_where_nothing_was_left_is_nothing(tmp_path: Path) -> None:
