@@ -227,7 +227,8 @@ def footprint(stage: Stage, subject: Subject, rounds: int) -> Numbers:
 def switch(stage: Stage, rounds: int) -> Numbers:
     """Traffic while models.dvc is checked out at another revision: seconds until that answers, and latencies.
 
-    The latencies are those of five seconds that begin just before the change, beside five without one.
+    The latencies are those of five seconds that begin just before the change, beside five without one. No release is
+    held after it: a switch back to one that is takes no load, and is over at the next look.
     """
     subject = stage.t
     repo = stage.repository("switch", [("t", stage.other_t), ("t", subject)])
@@ -238,7 +239,7 @@ def switch(stage: Stage, rounds: int) -> Numbers:
     took: list[float] = []
     steady: list[Measured] = []
     during: list[Measured] = []
-    with stage.running([stage.pinion(repo)], bodies[0]) as (one,):
+    with stage.running([stage.pinion(repo, PINION_ROLLOUT__HOLD_SECONDS="0")], bodies[0]) as (one,):
         load.measure(one.url, bodies, 64, 2)
         for at in range(2 * rounds):
             steady.append(load.measure(one.url, bodies, 64, 5))

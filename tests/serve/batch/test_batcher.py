@@ -397,4 +397,4 @@ def outcome(reply: Reply) -> str:
 
 
 class TestQueue(Queue.TestCase):  # type: ignore[misc,name-defined]
-    settings = settings(deadline=None, max_examples=50, stateful_step_count=25)
+    settings = settings(deadline=None, max_examples=200, stateful_step_count=30)

@@ -1,0 +1,93 @@
+"""Rows D-1, D-9 and D-11: switch after switch, each with workers of its own, under load, kills, and for long."""
+
+import asyncio
+import contextlib
+import os
+import signal
+
+import psutil
+import pytest
+
+from tests.chaos.load import Load
+from tests.chaos.residue import eventually
+from tests.e2e.conftest import Repository
+from tests.e2e.server import Server
+
+FACTORS = (2.0, 3.0)  # of promotions 0 and 1
+SETTINGS = {"worker__count": 2, "rollout__hold_seconds": 0}  # what is held would be live again without a load
+MIB = 2**20
+
+
+def forms(quick: int, full: int) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        "times", [quick, pytest.param(full, marks=[pytest.mark.e2e, pytest.mark.timeout(3600)])]
+    )
+
+
+async def switched(repository: Repository, server: Server, load: Load, number: int) -> None:
+    """The switch of that number is over: from now on its release alone may answer."""
+    await server.seen("release live", count=number + 2)
+    load.only = FACTORS[number % 2]
+    await load.until(answered=50)
+    load.only = None
+
+
+def kill_one(pids: list[int]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pids[0], signal.SIGKILL)
+
+
+def workers(server: Server) -> list[int]:
+    return [one["pid"] for one in server.model()["workers"]]
+
+
+@forms(2, 20)
+async def test_d1_switch_after_switch_under_load_loses_nothing(repository: Repository, times: int) -> None:
+    with Server(repository.folder, repository.state, **SETTINGS).ready() as server:
+        async with Load(server.url, rate=100, usual="nap:0.005") as load:
+            for number in range(times):
+                repository.checkout(number % 2)
+                await switched(repository, server, load, number)
+        load.require_nothing_lost()
+        assert len(set(load.digests)) == 2
+
+
+@forms(2, 20)
+async def test_d9_workers_killed_around_a_cut_over_cost_nothing(repository: Repository, times: int) -> None:
+    with Server(repository.folder, repository.state, **SETTINGS).ready() as server:
+        async with Load(server.url, rate=100, usual="nap:0.005") as load:
+            for number in range(times):
+                old = workers(server)
+                repository.checkout(number % 2)
+                await server.seen("warm", count=number + 2)
+                kill_one(old)
+                await server.seen("release live", count=number + 2)
+                kill_one(workers(server))
+                await switched(repository, server, load, number)
+        load.require_nothing_lost()
+
+        def is_whole() -> bool:
+            return [one["state"] for one in server.model()["workers"]] == ["ready", "ready"]
+
+        assert await asyncio.to_thread(eventually, is_whole, 30.0)
+
+
+@forms(4, 200)
+async def test_d11_however_many_switches_the_front_is_as_it_was(repository: Repository, times: int) -> None:
+    with Server(repository.folder, repository.state, **SETTINGS).ready() as server:
+        front = psutil.Process(server.process.pid)
+
+        def has(descriptors: int, threads: int) -> bool:
+            return bool(abs(front.num_fds() - descriptors) <= 2 and abs(front.num_threads() - threads) <= 2)
+
+        async with Load(server.url) as load:
+            settled = min(times // 2, 10)
+            for number in range(times):
+                repository.checkout(number % 2)
+                await switched(repository, server, load, number)
+                if number == settled:
+                    descriptors, threads, memory = front.num_fds(), front.num_threads(), front.memory_info().rss
+            assert await asyncio.to_thread(eventually, lambda: has(descriptors, threads), 10.0)
+        load.require_nothing_lost()
+        grown = (front.memory_info().rss - memory) / MIB
+        assert grown <= min(20, 10 + 0.05 * (times - settled)), f"{grown:.1f} MiB in {times - settled} switches"
