@@ -196,7 +196,7 @@ class Pool:
                 await self._unsettled.emptied()
         except TimeoutError:
             now = time.monotonic()
-            for entry in list(self._unsettled):
+            for entry in [one for one in self._unsettled if not one.reply.done()]:  # as it is where a stream has begun
                 entry.refuse(DeadlineExceeded(self.name, round(now - entry.arrived, 1)))
         await self.stop()
 
