@@ -17,7 +17,7 @@ from typing import Annotated
 import structlog
 import typer
 
-from benchmarks import report, runs
+from benchmarks import report, runs, switching
 from benchmarks.stage import Stage
 
 log = structlog.get_logger()
@@ -68,7 +68,7 @@ def _measured(part: str, stage: Stage, rounds: int, seconds: int, *, quick: bool
     if part == "footprint":
         return runs.footprint(stage, stage.t, rounds)
     if part == "switch":
-        return runs.switch(stage, 1 if quick else 3)
+        return switching.switch(stage, 1 if quick else 3)
     return runs.models(stage, (1, 2) if quick else (1, 2, 5, 10, 20), seconds)
 
 

@@ -4,11 +4,12 @@ import asyncio
 import json
 import os
 import re
+import statistics
 import subprocess
 import tempfile
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,13 @@ def measure(
     requests, microseconds, p50, p99, refused, failed = map(float, found.groups())
     good = requests - refused
     return Measured(good / microseconds * 1e6, p50 / 1e3, p99 / 1e3, int(refused), int(failed))
+
+
+def median(some: Sequence[Measured]) -> dict[str, Any]:
+    """The medians of the rates and latencies; all that was refused or failed, of all rounds."""
+    every = [asdict(one) for one in some]
+    middle = {name: statistics.median(one[name] for one in every) for name in ("rps", "p50_ms", "p99_ms")}
+    return {**middle, **{name: sum(one[name] for one in every) for name in ("refused", "failed")}}
 
 
 def predictions(body: bytes, _: str = "") -> Array:

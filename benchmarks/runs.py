@@ -5,8 +5,6 @@ import json
 import os
 import statistics
 import subprocess
-import threading
-import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -45,7 +43,7 @@ def connections(stage: Stage, subject: Subject, levels: Sequence[int], rounds: i
                         taken[one.name].append(load.measure(one.url, bodies, level, seconds))
             for one in running:
                 if one.name in taken:
-                    found[one.name][level] = {**_median(taken[one.name]), "memory_mb": _memory(one)}
+                    found[one.name][level] = {**load.median(taken[one.name]), "memory_mb": _memory(one)}
                     _checked(one, subject, bodies, min(level, 64), found)
                     log.info(
                         "measured", model=subject.name, server=one.name, connections=level, **found[one.name][level]
@@ -83,7 +81,7 @@ def rows(stage: Stage, levels: Sequence[int], rounds: int, seconds: int) -> Numb
                     load.measure(url, [body], 4, 1, kind, headers)
                     taken[name].append(load.measure(url, [body], 4, seconds, kind, headers))
             for name, some in taken.items():
-                one = _median(some)
+                one = load.median(some)
                 told = {**one, "rows_per_second": one["rps"] * level, "memory_mb": _memory(ours)}
                 found.setdefault(name, {})[level] = told
                 url, body, kind, headers = runs[name]
@@ -162,7 +160,13 @@ def compute(stage: Stage, rounds: int, seconds: int) -> Numbers:
             over.append(load.measure(one.url, bodies, 256, seconds, NPY, pause_ms=pause))
     best = {size: statistics.median(run[size] for run in bare) for size in bare[0]}
     batches = {end: sum(one.get(end, 0) for one in counts) for end in counts[-1]}
-    found = {"bare": best, "Pinion": _median(served), "overload": _median(over), "batches": batches, "checked": checked}
+    found = {
+        "bare": best,
+        "Pinion": load.median(served),
+        "overload": load.median(over),
+        "batches": batches,
+        "checked": checked,
+    }
     log.info("measured", model="c", **found)
     return found
 
@@ -181,7 +185,7 @@ def spared(stage: Stage, rounds: int, seconds: int) -> Numbers:
             load.measure(one.url, bodies, 16, 2, NPY)
             served.append(load.measure(one.url, bodies, 16, seconds, NPY))
     best = {size: statistics.median(run[size] for run in bare) for size in bare[0]}
-    found = {"bare": best, "Pinion": _median(served)}
+    found = {"bare": best, "Pinion": load.median(served)}
     log.info("measured", model="c, one thread", **found)
     return found
 
@@ -224,52 +228,6 @@ def footprint(stage: Stage, subject: Subject, rounds: int) -> Numbers:
     return found
 
 
-def switch(stage: Stage, rounds: int) -> Numbers:
-    """Traffic while models.dvc is checked out at another revision: seconds until that answers, and latencies.
-
-    The latencies are those of five seconds that begin just before the change, beside five without one. No release is
-    held after it: a switch back to one that is takes no load, and is over at the next look.
-    """
-    subject = stage.t
-    repo = stage.repository("switch", [("t", stage.other_t), ("t", subject)])
-    bodies = [subject.body(subject.rows[at : at + 1]) for at in range(64)]
-    git = ["git", "-C", str(repo)]
-    revisions = subprocess.run([*git, "log", "--format=%H", "--", "models.dvc"], capture_output=True, text=True).stdout
-    newest, oldest = revisions.split()[:2]
-    took: list[float] = []
-    steady: list[Measured] = []
-    during: list[Measured] = []
-    with stage.running([stage.pinion(repo, PINION_ROLLOUT__HOLD_SECONDS="0")], bodies[0]) as (one,):
-        load.measure(one.url, bodies, 64, 2)
-        for at in range(2 * rounds):
-            steady.append(load.measure(one.url, bodies, 64, 5))
-            traffic = threading.Thread(target=lambda: during.append(load.measure(one.url, bodies, 64, 5)))
-            traffic.start()
-            time.sleep(0.3)
-            took.append(
-                _switched(one, [*git, "checkout", "--quiet", (oldest, newest)[at % 2], "--", "models.dvc"], bodies[0])
-            )
-            traffic.join()
-    found = {"seconds": statistics.median(took), "steady": _median(steady), "during": _median(during)}
-    log.info("measured", **found)
-    return found
-
-
-def _switched(one: Running, command: Sequence[str], body: bytes) -> float:
-    """Seconds from the command until another revision answers."""
-    before, began = _revision(one, body), time.perf_counter()
-    subprocess.run(command, check=True)
-    while _revision(one, body) == before:
-        time.sleep(0.02)
-    return time.perf_counter() - began
-
-
-def _revision(one: Running, body: bytes) -> str:
-    request = urllib.request.Request(one.url, body, {"Content-Type": load.JSON})
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return str(answer.headers["x-model-revision"])
-
-
 def models(stage: Stage, levels: Sequence[int], seconds: int) -> Numbers:
     """Releases of 1 to many models, asked in turn on 64 connections: throughput, memory, start."""
     subject = stage.t
@@ -298,13 +256,6 @@ def models(stage: Stage, levels: Sequence[int], seconds: int) -> Numbers:
             }
             log.info("measured", models=level, **found[str(level)])
     return found
-
-
-def _median(some: Sequence[Measured]) -> Numbers:
-    """The medians of the rates and latencies; all that was refused or failed, of all rounds."""
-    every = [asdict(one) for one in some]
-    middle = {name: statistics.median(one[name] for one in every) for name in ("rps", "p50_ms", "p99_ms")}
-    return {**middle, **{name: sum(one[name] for one in every) for name in ("refused", "failed")}}
 
 
 def _memory(one: Running) -> float:

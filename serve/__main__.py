@@ -160,7 +160,9 @@ def _state(settings: Settings) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        _exit(f"can't use the state folder {settings.state}: {error.strerror}", 1)
+        _exit(
+            f"can't use the state folder {settings.state}: {error.strerror}; name another as PINION_ARTIFACT__STATE", 1
+        )
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -186,6 +188,7 @@ def _run(settings: Settings, listener: socket.socket) -> None:
     shutdown = composition.make_shutdown(settings)
     with _state(settings):
         app = composition.build(settings, shutdown)
+    drain_seconds = settings.rollout.drain_timeout_seconds + _LAST_ANSWERS_SECONDS
     config = uvicorn.Config(
         app,
         http=functools.partial(Door, Ways(app), Outbox(), shutdown),  # type: ignore[arg-type]  # what makes a protocol, if not its class
@@ -196,7 +199,7 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         log_config=None,
         server_header=False,
         proxy_headers=False,  # nothing here asks who the caller is
-        timeout_graceful_shutdown=settings.rollout.drain_timeout_seconds + _LAST_ANSWERS_SECONDS,  # type: ignore[arg-type]
+        timeout_graceful_shutdown=drain_seconds,  # type: ignore[arg-type]  # as exact as it may be
     )
     server = Server(config, shutdown)
     server.listen_to_signals()

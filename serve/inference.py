@@ -63,8 +63,7 @@ class Inference:
         short = getattr(reading, "short", None) if large else reading.bind
         if short is None:
             return None
-        turn = Turn(self._found(request))
-        deployed = turn.deployed
+        deployed = self._found(request)
         signature = deployed.snapshot.signature
         try:
             allowed = self._allowed(request)
@@ -76,33 +75,33 @@ class Inference:
             if bound.timeout_seconds is not None:
                 allowed = min(allowed, bound.timeout_seconds)
                 deployed.pool.require_room(allowed)
-            entry = deployed.pool.ask(bound, allowed, most_attempts=self._most_attempts(turn))
+            entry = deployed.pool.ask(bound, allowed, most_attempts=self._most_attempts(deployed))
         except BaseException as error:
-            if self._next(request, turn, error) is not None:
+            if self._next(request, Turn(deployed), error) is not None:
                 return None
-            self._count_failed(turn.deployed, error)
+            self._count_failed(deployed, error)
             raise
         self._in_flight += 1
-        return Asked(request, turn, bound, entry)
+        return Asked(request, deployed, bound, entry)
 
     def answered(self, asked: Asked) -> InferenceResponse | Turn:
         """The live model's answer, or the `ServeError` in its place, or `CancelledError`.
 
         A turn, to be given to `again`, where its workers failed, and it may still be answered.
         """
-        turn = asked.turn
-        turn.deployed.pool.forget(asked.entry)
+        deployed = asked.deployed
+        deployed.pool.forget(asked.entry)
         self._in_flight -= 1
         try:
             value = asked.entry.reply.result()
         except BaseException as error:
-            after = self._next(asked.request, turn, error)
+            after = self._next(asked.request, Turn(deployed), error)
             if after is None:
-                self._count_failed(turn.deployed, error)
+                self._count_failed(deployed, error)
                 raise
             return after
-        self._count(turn.deployed, "ok")
-        return _response(turn.deployed, asked.bound, value)
+        self._count(deployed, "ok")
+        return _response(deployed, asked.bound, value)
 
     async def infer(self, request: InferenceRequest) -> InferenceResponse:
         """The live model's answer, or a `ServeError`, however long it takes to read the request.
@@ -149,18 +148,16 @@ class Inference:
             found = turn.deployed if died else None
         return Turn(found, int(died), first=turn.deployed) if found is not None else None
 
-    def _most_attempts(self, turn: Turn) -> int:
-        """Workers that may die with a request: two in all, of two releases where another stands in."""
-        if self._rollout.held is None or turn.first is not None:
-            return 2
-        return 2 if self._rollout.stand_in(turn.deployed) is None else 1
+    def _most_attempts(self, deployed: Deployed) -> int:
+        """Workers of a release that may die with a request: two, or one where another release's may be tried too."""
+        return 1 if self._rollout.held is not None and self._rollout.stand_in(deployed) is not None else 2
 
     async def _predicted(self, request: InferenceRequest, turn: Turn) -> tuple[Bound, Value]:
         """What a worker takes, and its answer."""
         deployed = turn.deployed
         bound, allowed = await self._bind(request, deployed)
         async with _within(deployed.snapshot.name, request.received, allowed):
-            entry = deployed.pool.ask(bound, allowed, turn.attempts, self._most_attempts(turn))
+            entry = deployed.pool.ask(bound, allowed, turn.attempts, 2 if turn.first else self._most_attempts(deployed))
             try:
                 return bound, await entry.reply
             except WorkerCrashed:

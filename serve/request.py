@@ -86,6 +86,6 @@ class Asked(NamedTuple):
     """A request in the hands of the workers; `entry.reply` is what is waited for."""
 
     request: InferenceRequest
-    turn: Turn
+    deployed: Deployed
     bound: Bound
     entry: Entry

@@ -135,6 +135,9 @@ def _remotes(config: configparser.RawConfigParser) -> list[str]:
 def _reason(stderr: str) -> str:
     """What DVC said went wrong, in one line, without its advice and links."""
     told = [line.removeprefix("ERROR: ").rstrip(":") for line in stderr.splitlines() if line.startswith("ERROR: ")]
-    told += [f"nobody has {oid}" for oid in _MISSING.findall(stderr)]
+    told += [
+        f"neither the cache nor the remote has {oid}: push it from where it was made"
+        for oid in _MISSING.findall(stderr)
+    ]
     lines = told or [line for line in stderr.splitlines() if line.strip()] or ["it gave no reason"]
     return " · ".join(re.sub(r"\s+", " ", re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in lines)[:600]

@@ -1,6 +1,8 @@
-"""How a process ended, in words; where the kernel killed it, whether for want of memory."""
+"""Ends a process with all that it started, and says in words how one ended: killed for want of memory, say."""
 
+import asyncio
 import contextlib
+import os
 import re
 import signal
 from pathlib import Path
@@ -51,3 +53,15 @@ def _events(memberships: Path, groups: Path) -> Path | None:
                 if wanted in controllers.split(",") and file.exists():
                     return file
     return None
+
+
+async def leave_nothing(child: asyncio.subprocess.Process) -> None:
+    """When the child is gone, end what it had started: a fork of it holds our connection, which would not close."""
+    await child.wait()
+    kill_group(child.pid)
+
+
+def kill_group(pid: int) -> None:
+    """End a child and all of its process group, as far as any is left."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS forbids it where only a zombie is left
+        os.killpg(pid, signal.SIGKILL)

@@ -6,10 +6,7 @@ die at any moment: whoever waits for its answer gets `Died`, and `died` is set.
 """
 
 import asyncio
-import contextlib
 import enum
-import os
-import signal
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +19,7 @@ from serve import scratch
 from serve.child import wire
 from serve.errors import LoadFailed, MachineFailed
 from serve.worker import link
-from serve.worker.ending import Memory
+from serve.worker.ending import Memory, kill_group, leave_nothing
 from serve.worker.output import Output
 from serve.worker.variables import child_environment
 
@@ -164,7 +161,7 @@ class Process:
     def kill(self) -> None:
         """End the process and all it started, at once."""
         if self.pid and self.state is not State.DEAD:
-            _kill_group(self.pid)
+            kill_group(self.pid)
 
     async def stop(self) -> None:
         """End the process and wait until nothing of it is left."""
@@ -200,7 +197,7 @@ class Process:
             asyncio.create_task(self._until_gone(child, Memory(child.pid), connection.over, place)),
             asyncio.create_task(self._relay(child.stdout, "stdout")),
             asyncio.create_task(self._relay(child.stderr, "stderr")),
-            asyncio.create_task(_leave_nothing(child)),
+            asyncio.create_task(leave_nothing(child)),
         ]
 
     async def _exec(self, descriptor: int, place: Path) -> asyncio.subprocess.Process:
@@ -258,7 +255,7 @@ class Process:
             async with asyncio.timeout(1.0):
                 await child.wait()
         except TimeoutError:
-            _kill_group(child.pid)
+            kill_group(child.pid)
             await child.wait()
             return how
         return memory.told(child.returncode or 0)
@@ -292,15 +289,3 @@ def _load(command: Command) -> wire.Load:
 def _too_late(pending: "asyncio.Future[wire.Message]") -> None:
     if not pending.done():
         pending.set_exception(TimeoutError())
-
-
-async def _leave_nothing(child: asyncio.subprocess.Process) -> None:
-    """When the child is gone, end what it had started: a fork of it holds our connection, which would not close."""
-    await child.wait()
-    _kill_group(child.pid)
-
-
-def _kill_group(pid: int) -> None:
-    """End a child and all of its process group, as far as any is left."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS forbids it where only a zombie is left
-        os.killpg(pid, signal.SIGKILL)

@@ -46,6 +46,11 @@ class Reply:
         return "" if whose == [*rows] else f"{[*rows]} got the answer of {whose}"
 
 
+def unlike_any_other() -> float:
+    """An x that no request had before: the server remembers those that ended its workers."""
+    return -time.monotonic()
+
+
 class Client:
     """Asks the oracle at `url`, over as many connections as it takes."""
 

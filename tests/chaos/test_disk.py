@@ -14,11 +14,11 @@ from serve.artifact import pin
 from tests.chaos.conftest import MIB, SETTINGS
 from tests.chaos.load import Load
 from tests.chaos.residue import no_residue
-from tests.chaos.test_predict import forms
 from tests.chaos.test_process_death import forget_all_but_live
 from tests.e2e.conftest import Repository
 from tests.e2e.server import Server
 from tests.e2e.test_switches import Releases, becomes, told
+from tests.forms import forms
 
 KEEP_NONE = {"artifact__keep_releases": 0, "rollout__hold_seconds": 0}
 DISK_BYTES = 4 * MIB

@@ -14,10 +14,10 @@ from tests.chaos.conftest import MIB, SETTINGS, copied
 from tests.chaos.load import Load
 from tests.chaos.memory import limited
 from tests.chaos.residue import no_residue
-from tests.chaos.test_predict import FULL
 from tests.e2e.conftest import Repository
 from tests.e2e.server import Server
 from tests.e2e.test_bad_releases import edit, pin_unrehearsed
+from tests.forms import FULL
 
 LOAD_TIMEOUT_SECONDS = 8.0
 

@@ -4,19 +4,18 @@ import asyncio
 import json
 import os
 import signal
-import time
 from collections.abc import Sequence
 
 import pytest
 
 from tests.chaos.conftest import MAX_ANSWER_BYTES, MIB, PREDICT_TIMEOUT_SECONDS, SETTINGS, whole
-from tests.chaos.load import INNOCENT, Client, Load, Reply
+from tests.chaos.load import INNOCENT, Client, Load, Reply, unlike_any_other
 from tests.chaos.memory import limited, rss
-from tests.chaos.residue import no_residue
+from tests.chaos.residue import eventually, no_residue
 from tests.e2e.conftest import Repository
 from tests.e2e.server import Server
+from tests.forms import FULL, forms
 
-FULL = pytest.mark.e2e
 # fmt: off
 TYPES = [
     "true", "int", "float", "inf", "-inf", "text", "empty", "bytes", "none", "na", "nat", "date", "datetime",
@@ -26,24 +25,13 @@ TYPES = [
 # fmt: on
 
 
-def forms(quick: int, full: int) -> pytest.MarkDecorator:
-    """The parameter `times`: in its quick form, and in the catalogue's."""
-    return pytest.mark.parametrize("times", [quick, pytest.param(full, marks=[FULL, pytest.mark.timeout(1800)])])
-
-
-def pids(server: Server) -> set[int]:
-    return {one["pid"] for one in server.model()["workers"]}
-
-
-def unlike_any_other() -> float:
-    """An x that no request had before: the server remembers those that ended its workers."""
-    return -time.monotonic()
-
-
-async def crowd(client: Client, faults: Sequence[str]) -> list[Reply]:
+async def crowd(server: Server, client: Client, faults: Sequence[str]) -> list[Reply]:
     """The replies to one row for each of `faults`, that waited together while both workers were busy."""
-    busy = [asyncio.create_task(client.ask([float(at)], "nap:0.2")) for at in range(2)]
-    await asyncio.sleep(0.05)  # no event tells that they arrived; where they have not, the crowd is no crowd
+    assert await asyncio.to_thread(whole, server)
+    busy = []
+    for at in range(2):  # one after the other, or they would share a batch
+        busy.append(asyncio.create_task(client.ask([float(at)], "nap:0.5")))
+        assert await asyncio.to_thread(eventually, lambda at=at: server.busy() > at)
     replies = await asyncio.gather(*(client.ask([float(at)], fault) for at, fault in enumerate(faults)))
     await asyncio.gather(*busy)
     return replies
@@ -55,13 +43,13 @@ def innocents_are_right(replies: Sequence[Reply], faults: Sequence[str]) -> bool
 
 
 async def test_c1_a_request_that_raises_fails_alone_and_costs_no_worker(abused: Server) -> None:
-    before = pids(abused)
+    before = abused.pids()
     with no_residue(abused):
         async with Load(abused.url, count=60, faults={"raise": 0.2}) as load:
             await load.over()
     load.require_nothing_lost()
     assert set(load.faulty) == {("raise", "predict_failed")}
-    assert pids(abused) == before
+    assert abused.pids() == before
     told = abused.predict({"inputs": {"x": [1.0], "fault": ["raise"]}})
     assert told.status_code == 500
     assert not any(secret in told.text for secret in ("hunter2", "Traceback", "oracle.py"))
@@ -71,13 +59,13 @@ async def test_c1_a_request_that_raises_fails_alone_and_costs_no_worker(abused: 
 @forms(2, 250)
 async def test_c2_poison_fails_alone_in_a_batch_of_16(abused: Server, poisons: int, times: int) -> None:
     faults = ["raise"] * poisons + [INNOCENT] * (16 - poisons)
-    before = pids(abused)
+    before = abused.pids()
     async with Client(abused.url) as client:
         for _ in range(times):
-            replies = await crowd(client, faults)
+            replies = await crowd(abused, client, faults)
             assert innocents_are_right(replies, faults)
             assert [one.cause for one in replies[:poisons]] == ["predict_failed"] * poisons
-    assert pids(abused) == before
+    assert abused.pids() == before
 
 
 @pytest.mark.parametrize("fault", ["segv", "exit"])
@@ -118,7 +106,7 @@ async def test_c5_a_hung_predict_gets_504_in_time_and_its_mates_their_answers(
                 assert alone.seconds < PREDICT_TIMEOUT_SECONDS + 0.5
                 assert all(one.flaw([float(x)]) == "" for x, one in enumerate(others))
                 faults = [INNOCENT, INNOCENT, fault, INNOCENT]
-                replies = await crowd(client, faults)
+                replies = await crowd(abused, client, faults)
                 assert innocents_are_right(replies, faults)
                 assert replies[2].cause == "deadline_exceeded"
 
@@ -138,11 +126,11 @@ async def test_c5_a_hung_predict_gets_504_in_time_and_its_mates_their_answers(
 async def test_c9_a_wrong_number_of_rows_is_a_model_fault_and_never_given_to_another(
     abused: Server, fault: str, cause: str, times: int
 ) -> None:
-    before = pids(abused)
+    before = abused.pids()
     async with Load(abused.url, rate=150, count=times, sizes=(1, 2, 3, 7), faults={fault: 0.2}) as load:
         await load.over()
     load.require_nothing_lost()
-    assert pids(abused) == before
+    assert abused.pids() == before
     assert set(load.faulty) == {(fault, cause)}
 
 
@@ -193,18 +181,22 @@ async def test_c15_a_leaking_worker_is_replaced_before_it_leaves(repository: Rep
         load.require_nothing_lost()
         assert server.count("worker died") == 0
         assert whole(server)
-        for pid in pids(server):
+        for pid in server.pids():
             assert rss(pid) < 1000 * MIB
 
 
-async def test_c16_a_worker_killed_for_its_memory_costs_no_other_answer(abused: Server) -> None:
-    with limited([abused.process.pid, *pids(abused)], 1200 * MIB):
-        for pid in pids(abused):
+async def test_c16_a_worker_killed_for_its_memory_costs_no_other_answer(repository: Repository) -> None:
+    settings = {**SETTINGS, "worker__predict_timeout_seconds": 30.0}  # a gigabyte takes its time
+    with (
+        Server(repository.folder, repository.state, **settings).ready() as server,
+        limited([server.process.pid, *server.pids()], 1200 * MIB),
+    ):
+        for pid in server.pids():
             os.kill(pid, signal.SIGKILL)  # those that take their place begin in the group
-        await abused.seen("worker replaced", abused.count("worker replaced") + 2)
-        await require_killer_is_refused(abused, "oom:2048")
-        assert abused.wait("worker died", abused.count("worker died"))["how"] == "killed by SIGKILL, out of memory"
-        assert whole(abused)
+        await server.seen("worker replaced", count=2)
+        await require_killer_is_refused(server, "oom:2048")
+        assert server.wait("worker died", server.count("worker died"))["how"] == "killed by SIGKILL, out of memory"
+        assert whole(server)
 
 
 @pytest.mark.parametrize("fault", ["mutate", "close"])

@@ -13,12 +13,12 @@ import psutil
 import pytest
 
 from tests.chaos.conftest import HEARTBEAT_SECONDS, MIB, SETTINGS, whole
-from tests.chaos.load import Client, Load
+from tests.chaos.load import Client, Load, unlike_any_other
 from tests.chaos.memory import rss
 from tests.chaos.residue import eventually, no_residue, nothing_left
-from tests.chaos.test_predict import FULL, forms, pids, unlike_any_other
 from tests.e2e.conftest import Repository
 from tests.e2e.server import Server
+from tests.forms import FULL, forms
 
 LOAD_SECONDS = 5.0  # that the oracle may take to load, on two cores that do other things as well
 
@@ -28,7 +28,7 @@ def started(repository: Repository) -> Server:
 
 
 def has_replaced_or_says_so(server: Server, frozen: set[int]) -> bool:
-    return eventually(lambda: not ready(server) or not frozen & pids(server), 3 * HEARTBEAT_SECONDS + LOAD_SECONDS)
+    return eventually(lambda: not ready(server) or not frozen & server.pids(), 3 * HEARTBEAT_SECONDS + LOAD_SECONDS)
 
 
 def ready(server: Server) -> bool:
@@ -43,7 +43,7 @@ async def test_c4_workers_killed_at_random_under_load_lose_nothing(abused: Serve
             for _ in range(times):
                 await load.until(answered=chosen.randint(50, 150))
                 deaths, replaced = abused.count("worker died"), abused.count("worker replaced")
-                victim = chosen.choice(sorted(pids(abused)))
+                victim = chosen.choice(sorted(abused.pids()))
                 killed = time.time()
                 os.kill(victim, signal.SIGKILL)
                 await abused.seen("worker died", count=deaths + 1)
@@ -62,7 +62,7 @@ async def test_c6_with_all_workers_gone_readiness_says_so_and_comes_back(
 ) -> None:
     for _ in range(times):
         assert whole(abused)
-        gone = pids(abused)
+        gone = abused.pids()
         for pid in gone:
             os.kill(pid, how)
         if how is signal.SIGKILL:
@@ -80,13 +80,13 @@ async def test_c6_with_all_workers_gone_readiness_says_so_and_comes_back(
 async def test_c7_a_frozen_idle_worker_is_found_and_replaced(abused: Server, times: int) -> None:
     for _ in range(times):
         assert whole(abused)
-        frozen, frozen_at = min(pids(abused)), time.monotonic()
+        frozen, frozen_at = min(abused.pids()), time.monotonic()
         os.kill(frozen, signal.SIGSTOP)
         await abused.seen("worker died", count=abused.count("worker died") + 1, seconds=10)
         assert time.monotonic() - frozen_at < 3 * HEARTBEAT_SECONDS
         assert ready(abused)
         assert whole(abused)
-        assert frozen not in pids(abused)
+        assert frozen not in abused.pids()
         async with Client(abused.url) as client:  # workers that die and never answer are restarted ever later
             assert (await client.ask([1.0])).cause == ""
 
@@ -121,7 +121,7 @@ async def test_f4_a_killed_server_takes_all_its_processes_along(repository: Repo
     with started(repository).ready() as server:
         async with Client(server.url) as client:
             asked = asyncio.create_task(client.ask([1.0], fault))
-            assert await asyncio.to_thread(eventually, lambda: busy(server))
+            assert await asyncio.to_thread(eventually, lambda: server.busy() > 0)
             children = psutil.Process(server.process.pid).children(recursive=True)
             server.process.kill()
             gone, alive = await asyncio.to_thread(psutil.wait_procs, children, 2.0)
@@ -132,10 +132,6 @@ async def test_f4_a_killed_server_takes_all_its_processes_along(repository: Repo
 
 def has_as_many(front: psutil.Process, children: int) -> bool:
     return eventually(lambda: len(front.children()) == children)
-
-
-def busy(server: Server) -> bool:
-    return any(one["state"] == "busy" for one in server.model()["workers"])
 
 
 @forms(1, 10)
@@ -201,7 +197,7 @@ async def test_f7_a_server_that_was_used_and_stopped_leaves_nothing(repository: 
         with nothing_left(repository.state), started(repository).ready() as server:
             async with Load(server.url, leaving=0.2, faults={"raise": 0.1}) as load:
                 await load.until(answered=30)
-                os.kill(min(pids(server)), signal.SIGKILL)
+                os.kill(min(server.pids()), signal.SIGKILL)
                 await load.until(answered=30)
             load.require_nothing_lost()
             assert server.stop() == 0

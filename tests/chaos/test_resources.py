@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +21,10 @@ import pytest
 from tests.chaos.conftest import SETTINGS, whole
 from tests.chaos.load import Client, Load
 from tests.chaos.residue import eventually, no_residue
-from tests.chaos.test_predict import FULL, forms, pids
 from tests.e2e.conftest import Repository
 from tests.e2e.server import SERVE, Server
 from tests.e2e.test_command import refused, run
+from tests.forms import FULL, forms
 
 # Root reads and writes everything; without these two it is told as others are.
 WITHOUT_PRIVILEGES = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
@@ -126,9 +126,9 @@ def reader_that_sleeps() -> Iterator[int]:
 @pytest.mark.parametrize("log", [full_device, reader_that_leaves, reader_that_sleeps])
 @forms(100, 3000)
 async def test_f11_where_nobody_takes_its_log_a_server_loses_nothing(
-    repository: Repository, log: "contextlib._GeneratorContextManager[int]", times: int
+    repository: Repository, log: Callable[[], contextlib.AbstractContextManager[int]], times: int
 ) -> None:
-    with log() as descriptor, unheard(repository, descriptor) as server:  # type: ignore[operator]
+    with log() as descriptor, unheard(repository, descriptor) as server:
         faults = {"print": 0.05, "raise": 0.05, "exit": 0.01}  # of each the log tells
         async with Load(server.url, count=times, faults=faults, seed=3) as load:
             await load.over()
@@ -145,7 +145,7 @@ async def test_f14_without_descriptors_a_server_goes_on_and_recovers(server: Ser
         for _ in range(times):
             async with Client(server.url) as client:
                 assert (await client.ask([1.0])).cause == ""
-                deaths, victim = server.count("worker died"), min(pids(server))
+                deaths, victim = server.count("worker died"), min(server.pids())
                 with exhausted(server):
                     os.kill(victim, signal.SIGKILL)
                     await server.seen("worker died", count=deaths + 1)

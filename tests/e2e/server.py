@@ -81,6 +81,14 @@ class Server:
         found: dict[str, Any] = self.get("/models").json()["models"][name]
         return found
 
+    def pids(self, name: str = "oracle") -> set[int]:
+        """The processes of a model's workers."""
+        return {one["pid"] for one in self.model(name)["workers"]}
+
+    def busy(self, name: str = "oracle") -> int:
+        """How many of a model's workers predict."""
+        return sum(one["state"] == "busy" for one in self.model(name)["workers"])
+
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(60)

@@ -177,7 +177,7 @@ PINS: dict[Callable[[Repository], None], tuple[str, str]] = {
     was_altered: ("pull_failed", "factor"),
     is_partly_another: ("pull_failed", "factor"),
     lacks_a_file: ("pull_failed", "No such file"),
-    names_what_nobody_has: ("pull_failed", f"nobody has {'0' * 32}.dir"),
+    names_what_nobody_has: ("pull_failed", f"neither the cache nor the remote has {'0' * 32}.dir: push it"),
     says_another_digest: ("digest_mismatch", "model 'oracle' is not what was pinned"),
 }
 

@@ -6,22 +6,17 @@ import os
 import signal
 
 import psutil
-import pytest
 
+from tests.chaos.conftest import whole
 from tests.chaos.load import Load
 from tests.chaos.residue import eventually
 from tests.e2e.conftest import Repository
 from tests.e2e.server import Server
+from tests.forms import forms
 
 FACTORS = (2.0, 3.0)  # of promotions 0 and 1
 SETTINGS = {"worker__count": 2, "rollout__hold_seconds": 0}  # what is held would be live again without a load
 MIB = 2**20
-
-
-def forms(quick: int, full: int) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize(
-        "times", [quick, pytest.param(full, marks=[pytest.mark.e2e, pytest.mark.timeout(3600)])]
-    )
 
 
 async def switched(repository: Repository, server: Server, load: Load, number: int) -> None:
@@ -32,13 +27,9 @@ async def switched(repository: Repository, server: Server, load: Load, number: i
     load.only = None
 
 
-def kill_one(pids: list[int]) -> None:
+def kill_one(pids: set[int]) -> None:
     with contextlib.suppress(ProcessLookupError):
-        os.kill(pids[0], signal.SIGKILL)
-
-
-def workers(server: Server) -> list[int]:
-    return [one["pid"] for one in server.model()["workers"]]
+        os.kill(min(pids), signal.SIGKILL)
 
 
 @forms(2, 20)
@@ -57,19 +48,15 @@ async def test_d9_workers_killed_around_a_cut_over_cost_nothing(repository: Repo
     with Server(repository.folder, repository.state, **SETTINGS).ready() as server:
         async with Load(server.url, rate=100, usual="nap:0.005") as load:
             for number in range(times):
-                old = workers(server)
+                old = server.pids()
                 repository.checkout(number % 2)
                 await server.seen("warm", count=number + 2)
                 kill_one(old)
                 await server.seen("release live", count=number + 2)
-                kill_one(workers(server))
+                kill_one(server.pids())
                 await switched(repository, server, load, number)
         load.require_nothing_lost()
-
-        def is_whole() -> bool:
-            return [one["state"] for one in server.model()["workers"]] == ["ready", "ready"]
-
-        assert await asyncio.to_thread(eventually, is_whole, 30.0)
+        assert await asyncio.to_thread(whole, server, 30.0)
 
 
 @forms(4, 200)

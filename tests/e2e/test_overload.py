@@ -12,12 +12,12 @@ import pytest
 from tests.chaos.load import Client, Load, Reply
 from tests.e2e.conftest import Repository
 from tests.e2e.server import Server
+from tests.forms import FULL
 
 PREDICT_SECONDS = 0.05  # of the model, a row, for it gets one at a time
 CAPACITY = 1 / PREDICT_SECONDS  # requests a second, and a bit less
 MAX_WAITING_SECONDS = 0.5
 MIB = 2**20
-FULL = pytest.mark.e2e
 
 
 @dataclass(frozen=True)

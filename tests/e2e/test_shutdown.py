@@ -24,11 +24,11 @@ from tests.chaos.residue import eventually
 from tests.e2e.conftest import Repository
 from tests.e2e.server import SERVE, Server
 from tests.e2e.test_bad_releases import pin_unrehearsed
+from tests.forms import FULL
 
 DRAIN_SECONDS = 1.5
 GRACE_SECONDS = 2.0  # that may pass beyond
 BODY = {"inputs": {"x": [1.0], "fault": ["nap:0"]}}
-FULL = pytest.mark.e2e
 
 
 def started(repository: Repository, **settings: Any) -> Server:
@@ -42,10 +42,6 @@ def nothing_left(server: Server) -> Iterator[list[psutil.Process]]:
     yield family
     _, alive = psutil.wait_procs(family, 2.0)
     assert alive == []
-
-
-def busy(server: Server) -> bool:
-    return any(one["state"] == "busy" for one in server.model()["workers"])
 
 
 def test_f1_a_server_told_to_stop_says_so_at_once_and_goes_on_for_its_delay(repository: Repository) -> None:
@@ -89,7 +85,7 @@ async def test_f1_without_a_delay_what_came_before_the_end_is_answered(repositor
     with started(repository, worker__count=2).ready() as server:
         async with Client(server.url) as client:
             asked = [asyncio.create_task(client.ask([float(x)], "nap:0.3")) for x in range(20)]
-            assert await asyncio.to_thread(eventually, lambda: busy(server))
+            assert await asyncio.to_thread(eventually, lambda: server.busy() > 0)
             server.process.send_signal(signal.SIGTERM)
             replies = await asyncio.gather(*asked)
         assert [one.cause or one.flaw([float(x)]) for x, one in enumerate(replies)] == [""] * 20
@@ -139,7 +135,7 @@ def test_f2_nobody_holds_a_server_up_beyond_its_time(repository: Repository, cli
     with started(repository).ready() as server, nothing_left(server), connected(server) as one:
         client(one)
         if client is hung:
-            assert eventually(lambda: busy(server))
+            assert eventually(lambda: server.busy() > 0)
         if client is unreading:
             assert eventually(lambda: server.get("/metrics").text.count('outcome="ok"') == 1)
         began = time.monotonic()
@@ -153,7 +149,7 @@ def test_f2_nobody_holds_a_server_up_beyond_its_time(repository: Repository, cli
 def test_f2_whose_request_hangs_is_told_when_the_server_s_time_is_over(repository: Repository, way: bytes) -> None:
     with started(repository).ready() as server, connected(server) as one:
         hung(one, way)
-        assert eventually(lambda: busy(server))
+        assert eventually(lambda: server.busy() > 0)
         server.process.send_signal(signal.SIGTERM)
         one.settimeout(10)
         with one.makefile("rb") as answer:
@@ -172,7 +168,7 @@ def test_f3_a_second_signal_ends_it_at_once(
 ) -> None:
     with Server(repository.folder, repository.state).ready() as server, nothing_left(server), connected(server) as one:
         hung(one)
-        assert eventually(lambda: busy(server))
+        assert eventually(lambda: server.busy() > 0)
         server.process.send_signal(first)
         server.wait("stopping")
         began = time.monotonic()

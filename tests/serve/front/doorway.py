@@ -28,7 +28,7 @@ from serve.front.door import Door, Outbox, Ways
 from serve.front.endpoint import Endpoint
 from serve.front.status import status
 from serve.metrics import Metrics
-from serve.request import Asked, InferenceRequest, InferenceResponse, InferenceStream, Turn
+from serve.request import Asked, InferenceRequest, InferenceResponse, InferenceStream
 from serve.shutdown import Shutdown
 from serve.signature.binding import Bound
 from serve.signature.spec import Signature
@@ -111,7 +111,7 @@ class Teller:
             self.held.append(entry)
         else:
             entry.resolve(value(b"huge" * 2**18 if text.startswith(b"huge") else text))
-        return Asked(request, Turn(None), Bound(entry.value, {}), entry)
+        return Asked(request, None, Bound(entry.value, {}), entry)
 
     def answered(self, asked: Asked) -> InferenceResponse:
         try:
