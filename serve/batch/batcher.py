@@ -33,7 +33,7 @@ class Entry:
     """A request of so many `rows` waiting for its answer, and the slot the answer goes into.
 
     `deadline` and `arrived` are readings of the batcher's clock, in seconds. `attempts` counts the workers that
-    died with it; where another could as well, `most_attempts` is less than two.
+    died with it; where another could as well, `most_attempts` is less than two. `alone`, it shares no batch.
     """
 
     value: Value
@@ -44,6 +44,7 @@ class Entry:
     rows: int
     attempts: int = 0
     most_attempts: int = 2
+    alone: bool = False
     reply: Reply = field(default_factory=Reply)
 
     @property
@@ -150,8 +151,9 @@ class Batcher:
             raise WaitTooLong(self.name, wait, allowed)
 
     def put_back(self, entries: Sequence[Entry]) -> None:
-        """Return entries whose worker died to the front of the queue, in their order; never refused."""
+        """Return entries whose worker died or was stuck to the front, in order, each alone now; never refused."""
         for entry in reversed(entries):
+            entry.alone = True
             self._waiting.appendleft(entry)
             self.rows += entry.rows
         self._bell.ring()

@@ -23,7 +23,7 @@ class Sized(Protocol):
     @property
     def group(self) -> Hashable: ...
     @property
-    def attempts(self) -> int: ...
+    def alone(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Policy:
     def count(self, waiting: Iterable[Sized]) -> int:
         """How many entries from the front of `waiting` to take: same group, within the row limit.
 
-        An entry that was in a batch whose worker died is taken alone, so that it can harm only itself.
+        An entry that was in a batch whose worker died or was stuck is `alone`, so that it can harm only itself.
         """
         limit = self.limit()
         taken, rows, first = 0, 0, None
@@ -76,4 +76,4 @@ class Policy:
         return fixed if fixed >= _WORTH_SECONDS else 0.0
 
     def _joins(self, first: Sized, entry: Sized) -> bool:
-        return self.batchable and first.group == entry.group and not (first.attempts or entry.attempts)
+        return self.batchable and first.group == entry.group and not (first.alone or entry.alone)

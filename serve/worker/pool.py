@@ -93,7 +93,8 @@ class Pool:
         """
         now = time.monotonic()
         deadline = now + timeout_seconds
-        entry = Entry(bound.value, bound.params, bound.group, deadline, now, bound.rows, attempts, most_attempts)
+        alone = attempts > 0
+        entry = Entry(bound.value, bound.params, bound.group, deadline, now, bound.rows, attempts, most_attempts, alone)
         self._queue(entry)
         return entry
 

@@ -238,7 +238,6 @@ class Worker:
         """The process was stuck with them."""
         now, again = time.monotonic(), []
         for entry in batch:
-            entry.attempts += 1
             if len(batch) > 1 and entry.deadline > now:
                 again.append(entry)
             else:

@@ -59,6 +59,19 @@ async def test_who_is_stuck_in_a_batch_is_given_up_alone_and_its_mates_are_answe
         await died(pool, 2)
 
 
+async def test_who_was_stuck_beside_another_is_no_killer_where_its_next_worker_dies(tmp_path: Path) -> None:
+    async with running(tmp_path, replace(LIMITS, predict_timeout_seconds=1.0)) as pool:
+        asked = asyncio.gather(ask(pool, 1.0, "nap:0.5"), ask(pool, 2.0, "hang"))
+        await died(pool, 1)
+        async with asyncio.timeout(30.0):
+            while pool.workers[0]["state"] != "busy":  # noqa: ASYNC110  # nothing tells
+                await asyncio.sleep(0.01)
+        os.kill(pool.workers[0]["pid"], signal.SIGKILL)
+        innocent, hung = await asked
+        assert innocent == answered(1.0)
+        assert isinstance(hung, DeadlineExceeded)
+
+
 async def test_an_idle_worker_that_is_frozen_is_found_and_replaced(tmp_path: Path) -> None:
     async with running(tmp_path) as pool:
         first = int(pool.workers[0]["pid"])

@@ -197,7 +197,6 @@ async def test_entries_of_a_dead_worker_come_first_in_their_order_even_into_a_fu
 ) -> None:
     waiting, first, second = entry(clock, rows=10), entry(clock), entry(clock)
     batcher.put(waiting)
-    first.attempts = second.attempts = 1
     batcher.put_back([first, second])
     assert batcher.rows == 12
     assert [await batcher.take() for _ in range(3)] == [[first], [second], [waiting]]
@@ -349,8 +348,6 @@ class Queue(RuleBasedStateMachine):
     @rule()
     def a_worker_dies(self) -> None:
         batch = self.held.pop()
-        for one in batch:
-            one.attempts += 1
         self.batcher.put_back(batch)
         self.waiting = batch + self.waiting
 

@@ -13,7 +13,7 @@ from serve.batch.policy import Policy
 class Waiting:
     rows: int = 1
     group: str = "a"
-    attempts: int = 0
+    alone: bool = False
 
 
 @pytest.mark.parametrize(
@@ -28,8 +28,8 @@ class Waiting:
         pytest.param([Waiting(), Waiting(99)], 1, id="nobody joins a request larger than a batch"),
         pytest.param([Waiting(group="a"), Waiting(group="b")], 1, id="groups do not mix"),
         pytest.param([Waiting(group="a"), Waiting(group="b"), Waiting(group="a")], 1, id="nobody overtakes"),
-        pytest.param([Waiting(attempts=1), Waiting()], 1, id="one whose worker died goes alone"),
-        pytest.param([Waiting(), Waiting(attempts=1)], 1, id="one whose worker died is not joined"),
+        pytest.param([Waiting(alone=True), Waiting()], 1, id="one whose worker died goes alone"),
+        pytest.param([Waiting(), Waiting(alone=True)], 1, id="one whose worker died is not joined"),
     ],
 )
 def test_a_batch_takes_from_the_front_what_fits(waiting: list[Waiting], count: int) -> None:
@@ -54,8 +54,8 @@ def test_whatever_waits_a_batch_is_small_enough_of_one_group_and_as_large_as_all
         assert batchable
         assert sum(entry.rows for entry in batch) <= max_rows
         assert len({entry.group for entry in batch}) == 1
-        assert not any(entry.attempts for entry in batch)
-    if rest and batchable and not (batch[0].attempts or rest[0].attempts) and rest[0].group == batch[0].group:
+        assert not any(entry.alone for entry in batch)
+    if rest and batchable and not (batch[0].alone or rest[0].alone) and rest[0].group == batch[0].group:
         assert sum(entry.rows for entry in batch) + rest[0].rows > max_rows
 
 
