@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.residue import eventually
-from tests.e2e.conftest import Repository, promote
+from tests.conftest import made_once
+from tests.e2e.conftest import Repository, promote, repository_in
 from tests.e2e.server import Server
 from tests.models import oracle
 from tests.repositories import new_repository
@@ -36,15 +37,16 @@ def _temp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def promoted(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """Promotions 0 and 1 of the oracle, with factors 2 and 3."""
-    return promotions(tmp_path_factory.mktemp("promoted"))
+    """Promotions 0 and 1 of the oracle, with factors 2 and 3; every test takes a copy."""
+    return repository_in(made_once(tmp_path_factory, "oracle", promotions))
 
 
 def promotions(root: Path) -> Repository:
     """A repository in `root`, promoted twice."""
-    folder, state = new_repository(root / "repo"), root / "state"
-    revisions = [promote(folder, state, oracle(root / f"model-{factor}", factor)) for factor in (2, 3)]
-    return Repository(folder, tuple(revisions), state)
+    folder = new_repository(root / "repo")
+    for factor in (2, 3):
+        promote(folder, root / "state", oracle(root / f"model-{factor}", factor))
+    return repository_in(root)
 
 
 @pytest.fixture

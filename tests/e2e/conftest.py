@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests import promoting
+from tests.conftest import made_once
 from tests.e2e import echoing
 from tests.models import oracle
 from tests.repositories import new_repository
@@ -64,23 +65,37 @@ def old_recipe(model: Path) -> Path:
     return model
 
 
-@pytest.fixture(scope="session")
-def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A state folder shared by the tests, so that environments are built once."""
-    return tmp_path_factory.mktemp("state")
-
-
-@pytest.fixture(scope="session")
-def promoted(tmp_path_factory: pytest.TempPathFactory, state: Path) -> Repository:
-    """Promotions 0, 1, 2 of the oracle with factors 2, 3, 4; 2 under another Python with other packages."""
-    folder = new_repository(tmp_path_factory.mktemp("promoted") / "repo")
-    models = tmp_path_factory.mktemp("models")
-    revisions = (
-        promote(folder, state, oracle(models / "two", 2)),
-        promote(folder, state, oracle(models / "three", 3)),
-        promote(folder, state, old_recipe(oracle(models / "four", 4))),
+def repository_in(root: Path) -> Repository:
+    """That in `root`, with the state folder beside it."""
+    told = subprocess.run(
+        ["git", "-C", str(root / "repo"), "log", "--reverse", "--format=%H", "--", "models.dvc"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    return Repository(folder, revisions, state)
+    return Repository(root / "repo", tuple(told.stdout.split()), root / "state")
+
+
+def promotions(root: Path) -> None:
+    """In `root`, promotions 0, 1, 2 of the oracle with factors 2, 3, 4; 2 under another Python with other packages."""
+    folder, state, models = new_repository(root / "repo"), root / "state", root / "models"
+    models.mkdir()
+    promote(folder, state, oracle(models / "two", 2))
+    promote(folder, state, oracle(models / "three", 3))
+    promote(folder, state, old_recipe(oracle(models / "four", 4)))
+
+
+@pytest.fixture(scope="session")
+def promoted(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """A repository with those promotions, for the tests of this process."""
+    root = made_once(tmp_path_factory, "promotions", promotions)
+    return repository_in(_copied(root, tmp_path_factory.mktemp("promoted")))
+
+
+@pytest.fixture(scope="session")
+def state(promoted: Repository) -> Path:
+    """A state folder shared by the tests, so that environments are built once."""
+    return promoted.state
 
 
 @pytest.fixture(scope="session")
@@ -88,7 +103,14 @@ def echoes(tmp_path_factory: pytest.TempPathFactory) -> promoting.Repository:
     """A release of the two echoes."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # mlflow's own, as it reads signatures
-        return echoing.released(tmp_path_factory.mktemp("echoes"))
+        root = made_once(tmp_path_factory, "echoes", echoing.released)
+    return echoing.repository_in(_copied(root, tmp_path_factory.mktemp("echoes")))
+
+
+def _copied(root: Path, target: Path) -> Path:
+    for one in ("repo", "state"):
+        shutil.copytree(root / one, target / one, symlinks=True)
+    return target
 
 
 @pytest.fixture

@@ -32,10 +32,16 @@ def columns(target: Path) -> Path:
     return echo(target, ModelSignature(schema, schema, params), {"inputs": [row]})
 
 
+def repository_in(root: Path) -> Repository:
+    """That in `root`, with the state folder beside it."""
+    return Repository(root / "repo", root / "state")
+
+
 def released(root: Path) -> Repository:
     """A repository in `root` that has promoted both."""
     (root / "models").mkdir()
-    one = Repository(new_repository(root / "repo"), root / "state")
+    new_repository(root / "repo")
+    one = repository_in(root)
     for model in (tensors(root / "models" / "tensors"), columns(root / "models" / "columns")):
         told = one.promote_here(model, "--name", model.name)
         assert told.code == 0, told.stderr

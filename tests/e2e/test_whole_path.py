@@ -31,6 +31,12 @@ def repo(tmp_path: Path) -> Path:
     return new_repository(tmp_path / "repo")
 
 
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """Empty: every environment is built here."""
+    return tmp_path / "state"
+
+
 def test_what_is_trained_and_promoted_is_served_without_a_restart(repo: Path, state: Path) -> None:
     command(repo, state, "train", "run", "digits", "--epochs", "1")
     command(repo, state, "promote", "--best", "val_accuracy", "--experiment", "digits")

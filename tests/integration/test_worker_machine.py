@@ -30,16 +30,16 @@ from tests.integration.test_pool import answered, command, request
 from tests.integration.test_worker import LIMITS
 from tests.models import ORACLE
 
-# What a request with a fault may be told, beside what befalls any request whose worker is killed twice.
+# What a request with a fault may be told, beside NotReady, where all workers died too often to be waited for.
 REFUSALS: dict[str, tuple[type[ServeError], ...]] = {
     "nothing": (),
     "nap:0.02": (),
     "raise": (PredictFailed,),
     "rows-1": (BadOutput,),
-    "exit": (),
+    "exit": (WorkerCrashed,),
     "hang": (DeadlineExceeded,),
 }
-UNLUCKY = (WorkerCrashed, NotReady)  # killed or frozen twice under it; or all workers died too often to be waited for
+UNLUCKY = (WorkerCrashed, DeadlineExceeded)  # its worker was killed twice; or frozen, and it alone with it
 
 
 @dataclass
@@ -99,11 +99,8 @@ class Workers(RuleBasedStateMachine):
             elif (error := one.task.exception()) is None:
                 assert one.task.result() == answered(one.x)
                 assert not REFUSALS[one.fault]
-                assert one.fault != "exit"
-            elif one.fault == "exit":
-                assert isinstance(error, UNLUCKY)
             else:
-                expected = REFUSALS[one.fault] + ((*UNLUCKY, DeadlineExceeded) if self.victims else (NotReady,))
+                expected = (*REFUSALS[one.fault], NotReady, *(UNLUCKY if self.victims else ()))
                 assert isinstance(error, expected), (one, error)
 
     def teardown(self) -> None:
