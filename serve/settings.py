@@ -50,7 +50,7 @@ class BatchSettings(_Group):
     """Most rows in one batch, where the model's own cost by size, which is measured, does not ask for fewer."""
     max_seconds: PositiveFloat | None = None
     """How long a batch may take the model, by what was measured; without it, whatever gives the most rows a second."""
-    max_waiting_rows: PositiveInt = 10_000
+    max_waiting_rows: PositiveInt = 100_000
     """Most rows waiting for a model's workers; more are refused with 429."""
     max_waiting_seconds: PositiveFloat | None = None
     """How long a request may wait for a worker; one that would wait longer, by what was measured, is refused with 429

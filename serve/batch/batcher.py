@@ -138,13 +138,17 @@ class Batcher:
         """Queue an entry, or raise `QueueFull`. A single request larger than the queue is let into an empty one."""
         if self.rows and self.rows + entry.rows > self._max_waiting_rows:
             raise QueueFull(self.name, self._max_waiting_rows, self._wait())
-        self._append(entry)
+        self._waiting.append(entry)
+        self.rows += entry.rows
+        self._came += entry.rows
+        self._bell.ring()
 
     def require_room(self, patience: float = _EVER) -> None:
         """`QueueFull` where not one row more may wait, or for too long; its answer has `patience` seconds to come."""
         if not self.rows:
             return
-        wait, allowed = self._wait(), min(_WAITING * patience, self._max_waiting_seconds)
+        wait = self._pace.wait(self.rows, self._clock())
+        allowed = min(_WAITING * patience, self._max_waiting_seconds)
         if self.rows >= self._max_waiting_rows:
             raise QueueFull(self.name, self._max_waiting_rows, wait)
         if wait > allowed:
@@ -208,12 +212,6 @@ class Batcher:
             self._pop().refuse(error)
         self._pace.rest()
 
-    def _append(self, entry: Entry) -> None:
-        self._waiting.append(entry)
-        self.rows += entry.rows
-        self._came += entry.rows
-        self._bell.ring()
-
     def _pop(self) -> Entry:
         entry = self._waiting.popleft()
         self.rows -= entry.rows
@@ -227,7 +225,7 @@ class Batcher:
         """False, and dropped or refused, where the caller left or the deadline passed."""
         if entry.deadline <= now:
             entry.refuse(DeadlineExceeded(self.name, entry.patience))
-        if not entry.reply.done():
+        elif not entry.reply.done():
             return True
         self._dropped(entry.rows, "cancelled" if entry.reply.cancelled() else "deadline")
         return False

@@ -49,7 +49,7 @@ class Reply:
 
     def set_result(self, result: Any) -> None:
         """Settle it, where nothing has."""
-        if not self.done():
+        if self._result is _NOTHING and self._error is None:
             self._result = result
             self._tell()
 

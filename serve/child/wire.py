@@ -1,6 +1,7 @@
 """Messages between the server and a model's process: plain data as bytes, no I/O, no pickle.
 
-Both ends import this file: the server as `serve.child.wire`, the child as its sibling `wire`. A frame is
+Both ends import this file, one for both and so a long one: the server as `serve.child.wire`, the child as `wire`.
+A frame is
 
     b"PNN1" · header length (u32) · body length (u64) · header (UTF-8 JSON) · buffers, back to back
 

@@ -41,11 +41,11 @@ def joined(message: wire.Predict) -> wire.Predict | wire.Batch:
     return wire.Batch(wire.join(message.values), tuple([value.rows for value in message.values]), message.params)
 
 
-def answers(reply: wire.Message, asked: wire.Predict) -> wire.Answers | None:
-    """One answer for each value asked; None where the reply is no such thing."""
-    if isinstance(reply, wire.Results) and len(asked.values) > 1:
-        rows = [value.rows for value in asked.values]
-        if any(part.shape[:1] != (sum(rows),) for part in reply.value.parts):
+def answers(reply: wire.Message, asked: wire.Predict | wire.Batch) -> wire.Answers | None:
+    """One answer for each value asked, as it travelled; None where the reply is no such thing."""
+    values = len(asked.rows if isinstance(asked, wire.Batch) else asked.values)
+    if isinstance(reply, wire.Results) and isinstance(asked, wire.Batch):
+        if any(part.shape[:1] != (sum(asked.rows),) for part in reply.value.parts):
             return None
-        reply = wire.Answers(tuple(wire.cut(reply.value, rows)), reply.seconds)
-    return reply if isinstance(reply, wire.Answers) and len(reply.answers) == len(asked.values) else None
+        reply = wire.Answers(tuple(wire.cut(reply.value, asked.rows)), reply.seconds)
+    return reply if isinstance(reply, wire.Answers) and len(reply.answers) == values else None

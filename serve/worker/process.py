@@ -117,7 +117,8 @@ class Process:
         if self.state is State.DEAD:  # it may die between being idle and being asked
             raise Died(self.how)
         self._become(State.BUSY)
-        answers = link.answers(await self._ask(link.joined(message), timeout_seconds), message)
+        asked = link.joined(message)
+        answers = link.answers(await self._ask(asked, timeout_seconds), asked)
         if answers is None:
             await self.stop()
             raise Died("it answered out of turn")

@@ -163,13 +163,13 @@ def test_several_values_travel_as_one_with_the_rows_of_each_and_a_lone_one_as_it
 
 
 def test_results_are_cut_into_an_answer_for_each_value() -> None:
-    assert answers(wire.Results(array(4, 5, 6), 0.5), BOTH) == wire.Answers((array(4), array(5, 6)), 0.5)
+    assert answers(wire.Results(array(4, 5, 6), 0.5), joined(BOTH)) == wire.Answers((array(4), array(5, 6)), 0.5)
 
 
 @pytest.mark.parametrize("fault", [VALUE, wire.Fault("model", "ValueError", "no")])
 def test_answers_that_come_one_by_one_stay_as_they_are(fault: wire.Value | wire.Fault) -> None:
     for asked, reply in ((BOTH, wire.Answers((ONE, fault), 0.5)), (ALONE, wire.Answers((fault,), 0.5))):
-        assert answers(reply, asked) is reply
+        assert answers(reply, joined(asked)) is reply
 
 
 @pytest.mark.parametrize(
