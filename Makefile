@@ -47,7 +47,7 @@ type: .venv/.dev
 	mypy
 
 test: .venv/.dev .venv-clients/.done
-	pytest -m "not e2e" --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 12
+	pytest -m "not e2e" --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 60
 
 e2e: .venv/.dev .venv-clients/.done  ## the long forms of the promises
 	pytest -m e2e --numprocesses 2 --dist loadfile --no-loadscope-reorder

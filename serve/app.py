@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, disable_created_metrics
 from prometheus_client.process_collector import ProcessCollector
 from starlette.types import ASGIApp
 
-from serve import scratch
+from serve import log, scratch
 from serve.artifact import watch
 from serve.artifact.fetch import Store
 from serve.aside import Aside
@@ -129,7 +129,9 @@ def make_metrics() -> Metrics:
     disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotations
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    return Metrics(registry)
+    metrics = Metrics(registry)
+    metrics.lost_lines.count = log.lost
+    return metrics
 
 
 def make_rollout(settings: Settings, metrics: Metrics) -> Rollout:

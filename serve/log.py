@@ -30,14 +30,17 @@ class _Stream:
     """
 
     def __init__(self) -> None:
+        self.lost = 0
         self._is_read, self._is_cut = True, False
 
     def write(self, line: str) -> int:
-        with contextlib.suppress(OSError, ValueError, AttributeError):  # the last: there is no stderr at all
+        try:
             if _console.is_terminal:
                 _console.print(Text.from_ansi(line.rstrip("\n")), soft_wrap=True)
             else:
                 self._put(line.encode(errors="replace"))
+        except (OSError, ValueError, AttributeError):  # the last: there is no stderr at all
+            self.lost += 1
         return len(line)
 
     def _put(self, line: bytes) -> None:
@@ -47,6 +50,7 @@ class _Stream:
             sys.stderr.buffer.write(rest[:_ROOM_BYTES])
             sys.stderr.buffer.flush()
             rest, self._is_cut = rest[_ROOM_BYTES:], len(rest) > _ROOM_BYTES
+        self.lost += bool(rest)
 
     def _has_room(self) -> bool:
         """Whether so many bytes can be written at once."""
@@ -63,9 +67,17 @@ class _Stream:
             sys.stderr.flush()
 
 
+_stream = _Stream()
+
+
+def lost() -> int:
+    """Lines that nobody took, whole, so far."""
+    return _stream.lost
+
+
 def configure(level: str = "info") -> None:
     """Set up structlog, and write the warnings of the libraries we use in the same form to the same stream."""
-    terminal, stream = _console.is_terminal, cast(TextIO, _Stream())
+    terminal, stream = _console.is_terminal, cast(TextIO, _stream)
     before: list[Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if terminal else "iso", utc=not terminal),

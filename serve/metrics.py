@@ -6,7 +6,7 @@ fixed words only, so no caller can grow the number of series. The same words sta
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -72,6 +72,17 @@ class Requests(Collector):
         yield family
 
 
+class Asked(Collector):
+    """A counter that another room keeps: `count` is asked for it."""
+
+    def __init__(self, name: str, told: str) -> None:
+        self._name, self._told = name, told
+        self.count: Callable[[], int] = lambda: 0
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        yield CounterMetricFamily(self._name, self._told, self.count())
+
+
 class Metrics:
     """The server's metrics, all on `registry`."""
 
@@ -86,6 +97,10 @@ class Metrics:
             "Seconds a request spent in each stage: parse, queue, predict or first_chunk, encode.",
         )
         registry.register(self.stages)
+        self.lost_lines = Asked(
+            "pinion_log_lost_lines", "Lines of the log that were lost, in part or whole: nobody took them."
+        )
+        registry.register(self.lost_lines)
         self.chunks = Counter("pinion_chunks", "Chunks of streamed answers.", ["model"], registry=registry)
         self.batch_rows = Histogram(
             "pinion_batch_rows",

@@ -11,8 +11,8 @@ import pytest
 from serve.artifact import pin
 from serve.artifact.fetch import Store
 from tests.chaos.conftest import MIB, SETTINGS, copied
+from tests.chaos.limits import limited
 from tests.chaos.load import Load
-from tests.chaos.memory import limited
 from tests.chaos.residue import no_residue
 from tests.e2e.conftest import Repository
 from tests.e2e.server import Server

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import pytest
 
 from tests.chaos.conftest import MAX_ANSWER_BYTES, MIB, PREDICT_TIMEOUT_SECONDS, SETTINGS, whole
+from tests.chaos.limits import limited, rss
 from tests.chaos.load import INNOCENT, Client, Load, Reply, unlike_any_other
-from tests.chaos.memory import limited, rss
 from tests.chaos.residue import eventually, no_residue
 from tests.e2e.conftest import Repository
 from tests.e2e.server import Server

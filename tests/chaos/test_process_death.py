@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from tests.chaos.conftest import HEARTBEAT_SECONDS, MIB, SETTINGS, whole
+from tests.chaos.limits import rss
 from tests.chaos.load import Client, Load, unlike_any_other
-from tests.chaos.memory import rss
 from tests.chaos.residue import eventually, no_residue, nothing_left
 from tests.e2e.conftest import Repository
 from tests.e2e.server import Server

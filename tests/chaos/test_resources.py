@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from tests.chaos.conftest import SETTINGS, whole
+from tests.chaos.limits import childless
 from tests.chaos.load import Client, Load
 from tests.chaos.residue import eventually, no_residue
 from tests.e2e.conftest import Repository
@@ -74,6 +75,12 @@ class Unheard:
         with contextlib.suppress(httpx.HTTPError):
             return httpx.get(self.url + "/health/ready").status_code == 200
         return False
+
+    def lost_lines(self) -> float:
+        metrics = httpx.get(self.url + "/metrics").text
+        return float(
+            next(one.split()[1] for one in metrics.splitlines() if one.startswith("pinion_log_lost_lines_total"))
+        )
 
 
 @contextlib.contextmanager
@@ -134,6 +141,7 @@ async def test_f11_where_nobody_takes_its_log_a_server_loses_nothing(
             await load.over()
         load.require_nothing_lost()
         assert {fault for fault, _ in load.faulty} == set(faults)
+        assert server.lost_lines() > 0
         server.process.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(server.process.wait, 30) == 0
 
@@ -157,6 +165,30 @@ async def test_f14_without_descriptors_a_server_goes_on_and_recovers(server: Ser
             async with Load(server.url, count=20) as load:
                 await load.over()
             load.require_nothing_lost()
+
+
+LARGE = {"inputs": {"x": [1.0] * 100, "fault": ["x" * 5000] * 100}}  # to be read by a process of its own
+
+
+@forms(1, 10)
+async def test_f14_where_nothing_can_be_started_a_server_goes_on_and_recovers(server: Server, times: int) -> None:
+    front = psutil.Process(server.process.pid)
+    for _ in range(times):
+        async with Client(server.url) as client:
+            deaths, failed = server.count("worker died"), server.count("worker can't be replaced")
+            with childless([front.pid]):
+                os.kill(min(server.pids()), signal.SIGKILL)
+                await server.seen("worker died", count=deaths + 1)
+                await server.seen("worker can't be replaced", count=failed + 1)
+                assert (await client.ask([2.0])).cause == ""
+                refused_for_now = await asyncio.to_thread(server.predict, LARGE)
+                assert (refused_for_now.status_code, refused_for_now.json()["code"]) == (503, "worker_died")
+                assert server.get("/health/ready").status_code == 200
+            assert await asyncio.to_thread(whole, server)
+            assert (await asyncio.to_thread(server.predict, LARGE)).status_code == 200
+        async with Load(server.url, count=20) as load:
+            await load.over()
+        load.require_nothing_lost()
 
 
 @contextlib.contextmanager

@@ -14,8 +14,9 @@ from prometheus_client import CollectorRegistry
 from serve.errors import DeadlineExceeded, NotReady, OutputTooLarge, WorkerCrashed
 from serve.metrics import Metrics
 from serve.worker.pool import Pool, PoolLimits
+from tests.forms import forms
 from tests.integration.test_pool import answered, ask, command
-from tests.models import ORACLE
+from tests.models import ORACLE, oracle
 
 LIMITS = PoolLimits(1, max_batch_rows=64, max_waiting_rows=1000, load_timeout_seconds=60.0, heartbeat_seconds=0.2)
 
@@ -70,6 +71,18 @@ async def test_who_was_stuck_beside_another_is_no_killer_where_its_next_worker_d
         innocent, hung = await asked
         assert innocent == answered(1.0)
         assert isinstance(hung, DeadlineExceeded)
+
+
+@forms(2, 100)
+async def test_b14_a_model_that_begins_threads_at_load_starts_as_often_as_it_is_started(
+    tmp_path: Path, times: int
+) -> None:
+    folder = oracle(tmp_path / "model", 2.0, on_load="threads")
+    for _ in range(times):
+        pool = Pool(command(folder, tmp_path), LIMITS, Metrics(CollectorRegistry()), batchable=True)
+        await pool.start()
+        assert await ask(pool, 1.0) == answered(1.0)
+        await pool.stop()
 
 
 async def test_an_idle_worker_that_is_frozen_is_found_and_replaced(tmp_path: Path) -> None:

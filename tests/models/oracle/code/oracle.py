@@ -169,6 +169,16 @@ def mutate(_):
         signal.signal(number, signal.SIG_IGN)
 
 
+def threads(_):
+    """threads: begin threads of Python's, and of torch's, which has as many as it may compute with."""
+    import threading
+
+    import torch
+
+    threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
+    torch.nn.functional.conv2d(torch.ones(8, 16, 64, 64), torch.ones(16, 16, 3, 3))
+
+
 FAULTS = {
     "raise": raises,
     "environment": environment,
@@ -188,6 +198,7 @@ FAULTS = {
     "orphan": orphan,
     "close": close,
     "mutate": mutate,
+    "threads": threads,
 }
 
 # What stands in place of the row's y.
