@@ -251,8 +251,14 @@ def kept(state: Path) -> set[Path]:
     return set((state / "snapshots").iterdir())
 
 
+def own_state(repository: Repository, tmp_path: Path) -> Path:
+    """A state folder of one's own, with environments that are there to be removed."""
+    shutil.copytree(repository.state / "environments", tmp_path / "state" / "environments", symlinks=True)
+    return tmp_path / "state"
+
+
 async def test_d11_releases_that_nobody_uses_are_collected(repository: Repository, tmp_path: Path) -> None:
-    state = tmp_path / "state"
+    state = own_state(repository, tmp_path)
     stale = state / "environments" / "0123456789abcdef"
     (stale / "bin").mkdir(parents=True)
     os.utime(stale, (1, 1))
@@ -272,7 +278,7 @@ async def test_d11_releases_that_nobody_uses_are_collected(repository: Repositor
 
 
 async def test_d13_no_server_collects_what_another_uses(repository: Repository, tmp_path: Path) -> None:
-    state, other = tmp_path / "state", tmp_path / "other"
+    state, other = own_state(repository, tmp_path), tmp_path / "other"
     shutil.copytree(repository.folder, other, symlinks=True)
     settings = {"artifact__keep_releases": 0, "rollout__hold_seconds": 0}
     with Server(repository.folder, state).ready() as first, Server(other, state, **settings).ready() as second:
