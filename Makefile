@@ -47,7 +47,7 @@ type: .venv/.dev
 	mypy
 
 test: .venv/.dev .venv-clients/.done
-	pytest -m "not e2e" --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 60
+	pytest -m "not e2e" --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 12
 
 e2e: .venv/.dev .venv-clients/.done  ## the long forms of the promises
 	pytest -m e2e --numprocesses 2 --dist loadfile --no-loadscope-reorder
@@ -94,7 +94,7 @@ clean:  ## remove what was built here (never models.dvc, remote/ or mlflow.db)
 
 .venv/.serve: .venv/.uv requirements/serve.txt pyproject.toml
 	@echo "Setting up the server in .venv"
-	@$(UV) pip install --quiet -r requirements/serve.txt
+	@$(UV) pip install --quiet --compile-bytecode -r requirements/serve.txt
 	@$(UV) pip install --quiet --no-deps -e .
 	@touch $@
 

@@ -16,6 +16,7 @@ from tests.e2e.conftest import Repository
 from tests.e2e.server import Server
 from tests.forms import FULL, forms
 
+UNHURRIED = {**SETTINGS, "worker__predict_timeout_seconds": 30.0}  # gigabytes take their time
 # fmt: off
 TYPES = [
     "true", "int", "float", "inf", "-inf", "text", "empty", "bytes", "none", "na", "nat", "date", "datetime",
@@ -154,8 +155,7 @@ async def test_c12_requests_of_other_columns_in_one_window_are_kept_apart(abused
 
 @pytest.mark.parametrize("size", [64 * MIB, pytest.param(1024 * MIB, marks=FULL)])
 async def test_c13_a_huge_answer_is_refused_before_the_front_holds_it(repository: Repository, size: int) -> None:
-    settings = {**SETTINGS, "worker__predict_timeout_seconds": 30.0}  # a gigabyte takes its time
-    with Server(repository.folder, repository.state, **settings).ready() as server:
+    with Server(repository.folder, repository.state, **UNHURRIED).ready() as server:
         before = rss(server.process.pid)
         async with Load(server.url) as load, Client(server.url) as client:
             reply = await client.ask([1.0], f"huge:{size}")
@@ -174,7 +174,8 @@ async def test_c14_every_type_of_item_is_answered_in_valid_json(abused: Server) 
 
 @pytest.mark.parametrize("recycles", [1, pytest.param(5, marks=[FULL, pytest.mark.timeout(900)])])
 async def test_c15_a_leaking_worker_is_replaced_before_it_leaves(repository: Repository, recycles: int) -> None:
-    with Server(repository.folder, repository.state, **SETTINGS, worker__max_memory_bytes=500 * MIB).ready() as server:
+    settings = {**UNHURRIED, "worker__max_memory_bytes": 500 * MIB}
+    with Server(repository.folder, repository.state, **settings).ready() as server:
         async with Load(server.url, rate=100, usual="leak:3") as load:
             await server.seen("worker recycled", count=recycles, seconds=60.0 * recycles)
             await load.until(answered=50)
@@ -186,9 +187,8 @@ async def test_c15_a_leaking_worker_is_replaced_before_it_leaves(repository: Rep
 
 
 async def test_c16_a_worker_killed_for_its_memory_costs_no_other_answer(repository: Repository) -> None:
-    settings = {**SETTINGS, "worker__predict_timeout_seconds": 30.0}  # a gigabyte takes its time
     with (
-        Server(repository.folder, repository.state, **settings).ready() as server,
+        Server(repository.folder, repository.state, **UNHURRIED).ready() as server,
         limited([server.process.pid, *server.pids()], 1200 * MIB),
     ):
         for pid in server.pids():

@@ -99,6 +99,7 @@ class Server:
     def _read(self) -> None:
         assert self.process.stderr is not None
         for line in self.process.stderr:
+            print(line, end="")  # noqa: T201  # for who reads why a test failed
             with self._changed:
                 self.events.append(json.loads(line) if line.startswith("{") else {"event": "text", "line": line})
                 self._changed.notify_all()
