@@ -160,6 +160,7 @@ class Batcher:
             entry.alone = True
             self._waiting.appendleft(entry)
             self.rows += entry.rows
+        self._pace.interrupt()
         self._bell.ring()
 
     async def take(self, answered: int = 0, over: Callable[[], bool] = lambda: False) -> list[Entry]:

@@ -93,3 +93,14 @@ def test_while_nothing_leaves_who_waits_waits_for_as_long_again_and_not_so_long_
         pace.left(10, float(at), others_wait=True)
     assert pace.wait(100, 9.0) == pytest.approx(10.0)
     assert pace.wait(100, 9.0 + 1.0 + 3.0) == pytest.approx(13.0)
+
+
+@pytest.mark.parametrize("expected", [0.0, 0.001])
+def test_what_a_dead_worker_held_up_says_nothing_of_the_pace(expected: float) -> None:
+    pace = Pace(lambda: expected)
+    now = steady(pace, batches=3, rows=1, seconds=0.001)
+    for died in range(2):  # a killer, alone each time, and others behind it
+        pace.interrupt()
+        now += 3.0
+        pace.left(1, now, others_wait=True)
+        assert pace.wait(100, now) < 1.0, died
