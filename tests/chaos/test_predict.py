@@ -31,7 +31,7 @@ async def crowd(server: Server, client: Client, faults: Sequence[str]) -> list[R
     assert await asyncio.to_thread(whole, server)
     busy = []
     for at in range(2):  # one after the other, or they would share a batch
-        busy.append(asyncio.create_task(client.ask([float(at)], "nap:0.5")))
+        busy.append(asyncio.create_task(client.ask([float(at)], "nap:1.0")))
         assert await asyncio.to_thread(eventually, lambda at=at: server.busy() > at)
     replies = await asyncio.gather(*(client.ask([float(at)], fault) for at, fault in enumerate(faults)))
     await asyncio.gather(*busy)
