@@ -66,7 +66,7 @@ class Inference:
         deployed = self._found(request)
         signature = deployed.snapshot.signature
         try:
-            allowed = _shorter(self._timeout, request.timeout_seconds)
+            allowed = self._allowed(request)
             deployed.pool.require_room(allowed)
             bound = short(signature)
             if bound is None:
@@ -197,7 +197,7 @@ class Inference:
         if not self._aside.takes(size):
             return write(response)
         told = response._replace(bound=response.bound._replace(value=_NOTHING))  # large too, and not asked for
-        allowed = _shorter(_shorter(self._timeout, request.timeout_seconds), response.bound.timeout_seconds)
+        allowed = _shorter(self._allowed(request), response.bound.timeout_seconds)
         async with _within(response.model, request.received, allowed):
             return await self._aside.run(size, write, told)
 
@@ -225,6 +225,10 @@ class Inference:
             self.refused(error)
             raise
 
+    def _allowed(self, request: InferenceRequest) -> float:
+        """Seconds that the request may take: the caller can only ask for fewer than the server allows."""
+        return _shorter(self._timeout, request.timeout_seconds)
+
     def _streamed(self, deployed: Deployed, outcome: str) -> None:
         self._in_flight -= 1
         self._count(deployed, outcome)
@@ -246,7 +250,7 @@ class Inference:
 
     async def _bind(self, request: InferenceRequest, deployed: Deployed) -> tuple[Bound, float]:
         """What a worker takes, and the seconds, since it was received, that the request may take."""
-        reading, allowed = request.reading, _shorter(self._timeout, request.timeout_seconds)
+        reading, allowed = request.reading, self._allowed(request)
         deployed.pool.require_room(allowed)
         async with _within(deployed.snapshot.name, request.received, allowed):
             bound = await self._aside.run(reading.size, reading.bind, deployed.snapshot.signature)
@@ -291,5 +295,4 @@ def _require_one_row(bound: Bound) -> None:
 
 
 def _shorter(seconds: float, others: float | None) -> float:
-    """What the request may take: callers can only ask for less than the server allows."""
     return seconds if others is None else min(seconds, others)

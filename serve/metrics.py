@@ -72,7 +72,7 @@ class Requests(Collector):
         yield family
 
 
-class Asked(Collector):
+class Kept(Collector):
     """A counter that another room keeps: `count` is asked for it."""
 
     def __init__(self, name: str, told: str) -> None:
@@ -91,16 +91,15 @@ class Metrics:
         self.requests = Requests(
             "pinion_requests", "Inference requests by model, revision and outcome ('ok' or an error code)."
         )
-        registry.register(self.requests)
         self.stages = Stages(
             "pinion_stage_seconds",
             "Seconds a request spent in each stage: parse, queue, predict or first_chunk, encode.",
         )
-        registry.register(self.stages)
-        self.lost_lines = Asked(
+        self.lost_lines = Kept(
             "pinion_log_lost_lines", "Lines of the log that were lost, in part or whole: nobody took them."
         )
-        registry.register(self.lost_lines)
+        for one in (self.requests, self.stages, self.lost_lines):
+            registry.register(one)
         self.chunks = Counter("pinion_chunks", "Chunks of streamed answers.", ["model"], registry=registry)
         self.batch_rows = Histogram(
             "pinion_batch_rows",

@@ -147,8 +147,7 @@ class Batcher:
         """`QueueFull` where not one row more may wait, or for too long; its answer has `patience` seconds to come."""
         if not self.rows:
             return
-        wait = self._pace.wait(self.rows, self._clock())
-        allowed = min(_WAITING * patience, self._max_waiting_seconds)
+        wait, allowed = self._wait(), min(_WAITING * patience, self._max_waiting_seconds)
         if self.rows >= self._max_waiting_rows:
             raise QueueFull(self.name, self._max_waiting_rows, wait)
         if wait > allowed:
@@ -226,7 +225,7 @@ class Batcher:
         """False, and dropped or refused, where the caller left or the deadline passed."""
         if entry.deadline <= now:
             entry.refuse(DeadlineExceeded(self.name, entry.patience))
-        elif not entry.reply.done():
+        if not entry.reply.done():
             return True
         self._dropped(entry.rows, "cancelled" if entry.reply.cancelled() else "deadline")
         return False

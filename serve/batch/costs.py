@@ -40,7 +40,6 @@ class Costs:
         self._sizes: dict[int, _Size] = {}
         self._observed = 0
         self._knee: int | None = None
-        self._each = 0.0
 
     def observe(self, rows: int, seconds: float) -> None:
         """A batch of `rows` rows took the model that long."""
@@ -58,7 +57,6 @@ class Costs:
 
         least = min([one.each for one in self._sizes.values()])
         self._knee = min([size for size, one in self._sizes.items() if one.each <= least * _AS_GOOD])
-        self._each = self._sizes[self._knee].each
 
     def knee(self) -> int | None:
         """The smallest size whose rows cost about as little as they can; None before anything is known."""
@@ -66,7 +64,7 @@ class Costs:
 
     def each(self) -> float:
         """Seconds a row, where rows cost as little as they can; 0 before anything is known."""
-        return self._each
+        return self._sizes[self._knee].each if self._knee is not None else 0.0
 
     def untried(self) -> int | None:
         """The size beyond the knee, where it was not measured often enough to tell whether it is better."""

@@ -49,7 +49,7 @@ class Reply:
 
     def set_result(self, result: Any) -> None:
         """Settle it, where nothing has."""
-        if self._result is _NOTHING and self._error is None:
+        if not self.done():
             self._result = result
             self._tell()
 

@@ -66,8 +66,7 @@ class Endpoint:
             asked = self._inference.ask(request)
         except Exception as error:
             return caller.tell(self._refusal(error))
-        if len(call.body) > _SMALL_BYTES:
-            call = _unheld(call)
+        call = _unheld(call)
         if asked is None:
             return self._tell_later(self._ask(call, request), caller)
         caller.work = asked.entry.reply
@@ -181,7 +180,7 @@ async def _call(scope: Scope, receive: Receive, body: Body) -> Call:
 
 def _unheld(call: Call) -> Call:
     """The same once its body was taken over: held for as long as it is read, and no longer."""
-    return call._replace(body=b"")
+    return call._replace(body=b"") if len(call.body) > _SMALL_BYTES else call
 
 
 async def _while_there(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result:

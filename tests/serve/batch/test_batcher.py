@@ -202,6 +202,18 @@ async def test_entries_of_a_dead_worker_come_first_in_their_order_even_into_a_fu
     assert [await batcher.take() for _ in range(3)] == [[first], [second], [waiting]]
 
 
+async def test_how_long_a_dead_worker_held_up_the_queue_refuses_nobody_afterwards(clock: FakeClock) -> None:
+    batcher = Batcher("digits", Policy(max_rows=1), max_waiting_rows=1000, clock=clock)
+    for _ in range(100):
+        batcher.put(entry(clock))
+    for _ in range(2):  # it ends two workers, and others wait behind it
+        (killer,) = await batcher.take()
+        clock.advance(3.0)
+        batcher.put_back([killer])
+    await batcher.take()
+    batcher.require_room(10.0)
+
+
 async def test_entries_put_back_wake_a_waiting_worker(batcher: Batcher, clock: FakeClock) -> None:
     take = asyncio.ensure_future(batcher.take())
     await asyncio.sleep(0)

@@ -78,11 +78,17 @@ def test_where_all_that_waited_were_refused_the_time_since_says_nothing() -> Non
     assert pace.wait(100, now + 1000.0) == pytest.approx(5.0)
 
 
-@given(st.lists(st.tuples(st.integers(1, 100), st.floats(0.0, 10.0), st.booleans())), st.integers(0, 10**4))
-def test_a_wait_is_a_number_of_seconds_whatever_came_before(story: list[tuple[int, float, bool]], rows: int) -> None:
+@given(
+    st.lists(st.tuples(st.integers(1, 100), st.floats(0.0, 10.0), st.booleans(), st.booleans())), st.integers(0, 10**4)
+)
+def test_a_wait_is_a_number_of_seconds_whatever_came_before(
+    story: list[tuple[int, float, bool, bool]], rows: int
+) -> None:
     pace, now = Pace(lambda: 0.01), 0.0
-    for left, seconds, others_wait in story:
+    for left, seconds, others_wait, died in story:
         now += seconds
+        if died:
+            pace.interrupt()
         pace.left(left, now, others_wait=others_wait)
     assert 0.0 <= pace.wait(rows, now) <= pace.wait(rows + 1, now) < float("inf")
 
