@@ -8,10 +8,10 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from itertools import zip_longest
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import structlog
 import typer
@@ -29,6 +29,8 @@ from serve.errors import PinUnreadable, RolloutFailed
 from serve.front.door import Door, Outbox, Ways
 from serve.front.server import Server
 from serve.settings import Settings
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -71,16 +73,22 @@ def prepare(context: typer.Context, repo: Repo = None) -> None:
     settings = _settings(repo or context.obj)
     logging.configure(settings.log_level)
     pin = _pin(settings)
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # which ends what was started, too
     with _state(settings):
         loader = composition.make_loader(settings, composition.make_metrics())
     try:
-        snapshots = asyncio.run(loader.prepare(pin))
+        snapshots = asyncio.run(_until_sigterm(loader.prepare(pin)))
     except RolloutFailed as error:
         _exit(error.message, 1)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         _exit("interrupted; what was finished is kept", 130)
     log.info("prepared", models=[one.name for one in snapshots], state=str(settings.state))
+
+
+async def _until_sigterm(work: Coroutine[Any, Any, T]) -> T:
+    """SIGTERM cancels the work, as SIGINT does by asyncio, so that what it started ends too."""
+    task = asyncio.ensure_future(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
 
 
 @cli.command(name="history")

@@ -18,7 +18,7 @@ from tests.chaos.load import Client, Load, unlike_any_other
 from tests.chaos.residue import eventually, no_residue, nothing_left
 from tests.e2e.conftest import Repository
 from tests.e2e.server import Server
-from tests.forms import FULL, forms
+from tests.forms import FULL, forms, within
 
 LOAD_SECONDS = 5.0  # that the oracle may take to load, on two cores that do other things as well
 
@@ -51,8 +51,8 @@ async def test_c4_workers_killed_at_random_under_load_lose_nothing(abused: Serve
                 detected.append(datetime.fromisoformat(told).timestamp() - killed)
                 await abused.seen("worker replaced", count=replaced + 1)
         load.require_nothing_lost()
-    # Other tests run on the same cores, and the quick form has too few kills for a median to mean much.
-    assert (min(detected) if times < 10 else statistics.median(detected)) < 0.05, detected
+    # The quick form has too few kills for a median to mean much.
+    assert (min(detected) if times < 10 else statistics.median(detected)) < within(0.05), detected
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
@@ -66,7 +66,7 @@ async def test_c6_with_all_workers_gone_readiness_says_so_and_comes_back(
         for pid in gone:
             os.kill(pid, how)
         if how is signal.SIGKILL:
-            assert await asyncio.to_thread(eventually, lambda: not ready(abused), 1.0)
+            assert await asyncio.to_thread(eventually, lambda: not ready(abused), within(1.0))
         else:  # found one after the other: the first may be replaced before the last is found
             assert await asyncio.to_thread(has_replaced_or_says_so, abused, gone)
         async with Client(abused.url) as client:
@@ -82,8 +82,8 @@ async def test_c7_a_frozen_idle_worker_is_found_and_replaced(abused: Server, tim
         assert whole(abused)
         frozen, frozen_at = min(abused.pids()), time.monotonic()
         os.kill(frozen, signal.SIGSTOP)
-        await abused.seen("worker died", count=abused.count("worker died") + 1, seconds=10)
-        assert time.monotonic() - frozen_at < 3 * HEARTBEAT_SECONDS
+        await abused.seen("worker died", count=abused.count("worker died") + 1, seconds=within(10))
+        assert time.monotonic() - frozen_at < within(3 * HEARTBEAT_SECONDS)
         assert ready(abused)
         assert whole(abused)
         assert frozen not in abused.pids()

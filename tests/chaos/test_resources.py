@@ -25,7 +25,7 @@ from tests.chaos.residue import eventually, no_residue
 from tests.e2e.conftest import Repository
 from tests.e2e.server import SERVE, Server
 from tests.e2e.test_command import refused, run
-from tests.forms import FULL, forms
+from tests.forms import FULL, forms, within
 
 # Root reads and writes everything; without these two it is told as others are.
 WITHOUT_PRIVILEGES = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
@@ -60,7 +60,7 @@ def test_f10_a_pin_that_can_not_be_read_is_said(repository: Repository, what: st
 def unprivileged(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     began = time.monotonic()
     done = run(*arguments, before=WITHOUT_PRIVILEGES, **variables)
-    assert time.monotonic() - began < 5.0
+    assert time.monotonic() - began < within(5.0)
     return done
 
 
@@ -232,5 +232,4 @@ async def test_c20_one_slow_request_in_a_hundred_holds_up_few_others(abused: Ser
         load.require_nothing_lost()
     assert mixed.faulty[("nap:1.0", "")] == sum(mixed.faulty.values()) > 0
     told = f"p95 {steady.percentile(0.95) * 1000:.1f} ms, with slow ones {mixed.percentile(0.95) * 1000:.1f} ms"
-    # Other tests run on the same cores: only the long form, which runs with few others, asks for a figure.
-    assert seconds < 60.0 or mixed.percentile(0.95) <= 3 * steady.percentile(0.95), told
+    assert mixed.percentile(0.95) <= within(3 * steady.percentile(0.95)), told

@@ -15,6 +15,7 @@ from tests.chaos.residue import eventually
 from tests.e2e import metrics
 from tests.e2e.conftest import Repository
 from tests.e2e.server import Server
+from tests.forms import TIMED, within
 
 IN_TIME = 0.5  # seconds past a deadline in which its answer must be there
 INFER = "/v2/models/oracle/infer"
@@ -48,12 +49,13 @@ def pid(server: Server) -> int:
     return int(server.model()["workers"][0]["pid"])
 
 
+@TIMED
 @pytest.mark.parametrize("path", ["/predict", "/models/oracle/predict", "/invocations", INFER])
 def test_a_caller_is_told_at_its_own_deadline_and_its_hurry_costs_no_worker(server: Server, path: str) -> None:
     before = pid(server)
     answer = ask(server, path, "nap:1.2", "0.3")
     assert (answer.status_code, "within 0.3 seconds" in answer.text) == (504, True), answer.text
-    assert 0.3 <= answer.elapsed.total_seconds() < 0.3 + IN_TIME
+    assert 0.3 <= answer.elapsed.total_seconds() < 0.3 + within(IN_TIME)
     assert ask(server, path, "nap:0", "1.5").status_code == 200
     assert pid(server) == before
 
@@ -83,6 +85,7 @@ def test_the_protocol_s_own_timeout_is_in_microseconds(server: Server) -> None:
     assert (refused.status_code, "whole number of microseconds" in refused.text) == (400, True)
 
 
+@TIMED
 async def test_what_expires_in_the_queue_never_reaches_the_model(server: Server) -> None:
     deaths, served = metrics.value(server, "pinion_worker_deaths_total"), predicted(server)
     dropped = metrics.value(server, "pinion_dropped_rows_total", reason="deadline")
@@ -92,7 +95,7 @@ async def test_what_expires_in_the_queue_never_reaches_the_model(server: Server)
         late = [client.ask([float(x)], "exit", **{"X-Request-Timeout": "0.2"}) for x in range(5)]
         replies = await asyncio.gather(*late, over_grpc(server))
         assert [one.status for one in replies[:-1]] == [504] * 5
-        assert all(one.seconds < 0.2 + IN_TIME for one in replies[:-1])
+        assert all(one.seconds < 0.2 + within(IN_TIME) for one in replies[:-1])
         assert (await busy).status == 200
         assert (await client.ask([1.0])).status == 200
     assert metrics.value(server, "pinion_dropped_rows_total") - dropped >= 6
@@ -100,13 +103,14 @@ async def test_what_expires_in_the_queue_never_reaches_the_model(server: Server)
     assert metrics.value(server, "pinion_worker_deaths_total") == deaths
 
 
+@TIMED
 async def test_those_who_leave_cost_the_others_nothing_and_the_model_no_work(server: Server) -> None:
     before = metrics.value(server, "pinion_dropped_rows_total", reason="cancelled")
     async with Load(server.url, rate=100.0, count=300, usual="nap:0.05", leaving=0.3) as load:
         await load.over()
     load.require_nothing_lost()
     assert load.left > 50
-    assert await asyncio.to_thread(eventually, lambda: in_flight(server) == 0, 2.0)
+    assert await asyncio.to_thread(eventually, lambda: in_flight(server) == 0, within(2.0))
     assert metrics.value(server, "pinion_dropped_rows_total", reason="cancelled") > before
     assert metrics.value(server, "pinion_requests_total", outcome="cancelled") > 0
 
