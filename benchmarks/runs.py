@@ -233,14 +233,13 @@ def models(stage: Stage, levels: Sequence[int], seconds: int) -> Numbers:
     subject = stage.t
     bodies = [subject.body(subject.rows[at : at + 1]) for at in range(len(subject.rows))]
     found: Numbers = {}
+    names = [f"m{at:02d}" for at in range(max(levels))]
+    repo = stage.repository("models", [(name, subject) for name in names])
     for level in levels:
-        names = [f"m{at:02d}" for at in range(level)]
-        repo = stage.folder / "repositories" / "models" / "repo"
-        have = (repo / "models").is_dir() and {path.name for path in (repo / "models").iterdir()}
-        repo = stage.repository("models", [(name, subject) for name in names if not have or name not in have])
+        stage.pin(repo, promotions=level)
         server = stage.pinion(repo, PINION_ROLLOUT__DEFAULT_MODEL="m00")
         with stage.running([server], bodies[0]) as (one,):
-            paths = [f"/models/{name}/predict" for name in names]
+            paths = [f"/models/{name}/predict" for name in names[:level]]
             load.measure(one.url, bodies, 64, 2, paths=paths)
             run = load.measure(one.url, bodies, 64, seconds, paths=paths)
             checked = sum(

@@ -3,7 +3,7 @@
 import io
 import os
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -36,12 +36,13 @@ class Stage:
     def state(self) -> Path:
         return self.folder / "state"
 
-    def repository(self, name: str, promoted: Iterable[tuple[str, Subject]]) -> Path:
-        """A repository in which these models were promoted, under these names, one after another."""
+    def repository(self, name: str, promoted: Sequence[tuple[str, Subject]]) -> Path:
+        """A repository in which these models were promoted, under these names, one after another; once for all runs."""
         repo = self.folder / "repositories" / name / "repo"
         if not repo.exists():
             _new(repo)
-        for model, subject in promoted:
+        self.pin(repo, len(_promotions(repo)))
+        for model, subject in promoted[len(_promotions(repo)) :]:
             log.info("promoting", repository=name, model=model)
             command = [str(self.ours / "bin" / "promote"), str(subject.folder), "--name", model, "--repo", str(repo)]
             environment = {**os.environ, "PINION_ARTIFACT__STATE": str(self.state)}
@@ -49,6 +50,11 @@ class Stage:
             if done.returncode:
                 raise RuntimeError(f"promotion failed: {done.stderr[-2000:]}")
         return repo
+
+    def pin(self, repo: Path, promotions: int) -> None:
+        """Roll the repository back, or on, to what it pinned after so many promotions."""
+        if promotions:
+            _git(repo, "checkout", "--quiet", _promotions(repo)[promotions - 1], "--", "models.dvc")
 
     def pinion(self, repo: Path, **settings: str) -> Server:
         return servers.pinion(repo, self.ours, PINION_ARTIFACT__STATE=str(self.state), **settings)
@@ -94,4 +100,13 @@ def _new(repo: Path) -> None:
         ("add", "--all"),
         ("commit", "--quiet", "--message=Begin"),
     ):
-        subprocess.run(["git", "-C", str(repo), *arguments], check=True)
+        _git(repo, *arguments)
+
+
+def _promotions(repo: Path) -> list[str]:
+    """The commits that changed models.dvc, oldest first."""
+    return _git(repo, "rev-list", "--reverse", "HEAD", "--", "models.dvc").split()
+
+
+def _git(repo: Path, *arguments: str) -> str:
+    return subprocess.run(["git", "-C", str(repo), *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout

@@ -4,13 +4,13 @@ From environment variables such as `PINION_BATCH__MAX_ROWS`; command-line option
 impossible values are refused at start. Times are in seconds.
 """
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from serve.groups import cores
 from serve.worker.environment import EnvironmentPolicy
 
 
@@ -63,7 +63,8 @@ class WorkerSettings(_Group):
     count: PositiveInt = 1
     """Workers for each model."""
     threads: NonNegativeInt = 0
-    """Threads a worker may compute with; 0 shares the machine's cores among a model's workers."""
+    """Threads a worker may compute with; 0 shares the cores that the server may use, by its affinity and its
+    control group, among a model's workers."""
     devices: tuple[Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")], ...] = ()
     """Devices that workers take in turn, as in ["cuda:0", "cuda:1"], or ["cpu"]; none: MLflow chooses."""
     environment: EnvironmentPolicy = EnvironmentPolicy.AUTO
@@ -152,4 +153,4 @@ class Settings(BaseSettings):
     @property
     def threads(self) -> int:
         """Threads for each worker."""
-        return self.worker.threads or max(1, (os.cpu_count() or 1) // self.worker.count)
+        return self.worker.threads or max(1, cores() // self.worker.count)

@@ -2,11 +2,16 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
+
+# A job that a script puts in the background ignores SIGINT, and so would all that tests start, and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _ROOT = Path(__file__).parent
 _LONGEST_FIRST = ("e2e/test_whole_path.py", "e2e", "chaos", "integration", "differential")

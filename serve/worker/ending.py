@@ -7,7 +7,8 @@ import re
 import signal
 from pathlib import Path
 
-_GROUPS = Path("/sys/fs/cgroup")
+from serve.groups import GROUPS, PROCESSES, file_of
+
 _OUT_OF_MEMORY = "killed by SIGKILL, out of memory"
 
 
@@ -25,8 +26,8 @@ class Memory:
     Of either version of control groups; where there is none to be read, no death is told to be for want of memory.
     """
 
-    def __init__(self, pid: int, groups: Path = _GROUPS, processes: Path = Path("/proc")) -> None:
-        self._events = _events(processes / str(pid) / "cgroup", groups)
+    def __init__(self, pid: int, groups: Path = GROUPS, processes: Path = PROCESSES) -> None:
+        self._events = file_of(pid, "memory", "memory.oom_control", "memory.events", groups, processes)
         self._before = self._kills()
 
     def told(self, returncode: int) -> str:
@@ -39,20 +40,6 @@ class Memory:
             found = re.search(r"^oom_kill (\d+)$", self._events.read_text() if self._events else "", re.MULTILINE)
             return int(found[1]) if found else 0
         return 0
-
-
-def _events(memberships: Path, groups: Path) -> Path | None:
-    """The file that counts the kills in the group which a process is in, as its `memberships` say."""
-    with contextlib.suppress(OSError):
-        for line in memberships.read_text().splitlines():
-            _, controllers, path = line.split(":", 2)
-            below = Path(path.lstrip("/"))
-            first = groups / "memory" / below / "memory.oom_control"
-            second = groups / below / "memory.events"
-            for wanted, file in (("memory", first), ("", second)):
-                if wanted in controllers.split(",") and file.exists():
-                    return file
-    return None
 
 
 async def leave_nothing(child: asyncio.subprocess.Process) -> None:
