@@ -1,4 +1,4 @@
-"""What batches cost a model by their size, as it was measured, and what follows from that.
+"""What batches cost by their size, from when one is sent to when it is answered, and what follows from that.
 
 Sizes are kept by powers of two: what is known of 8 rows comes from batches of 5 to 8. Each measurement moves the
 estimate a part of the way, so that it follows the model. What was not measured for long is forgotten, and so is

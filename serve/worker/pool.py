@@ -39,7 +39,7 @@ class PoolState(enum.StrEnum):
 
 
 class Pool:
-    """Workers for one model, started with `spawn`."""
+    """Workers for one model, started with `spawn`; what batches cost is read off `clock`, in seconds."""
 
     def __init__(
         self,
@@ -48,6 +48,7 @@ class Pool:
         metrics: Metrics,
         batchable: bool,
         spawn: Callable[[Command], Process] = Process,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = command.name
         self.state = PoolState.STARTING
@@ -62,7 +63,7 @@ class Pool:
             workers=limits.workers,
             dropped=lambda rows, reason: metrics.dropped_rows.labels(command.name, reason).inc(rows),
         )
-        self._shared = Shared(command.name, self._batcher, self._policy, limits, metrics)
+        self._shared = Shared(command.name, self._batcher, self._policy, limits, metrics, clock)
         self._shared.changed, self._shared.alive = self.count, lambda: self.alive
         self._workers: list[Worker] = []
         self._tasks: list[asyncio.Task[None]] = []

@@ -15,15 +15,17 @@ from serve.metrics import Metrics
 from serve.signature.binding import Bound
 from serve.worker.pool import Pool, PoolLimits
 from serve.worker.process import Command, Process, State
+from tests.fakes import FakeClock
 
 ROW = Bound(wire.Value("array", (wire.Part(None, "|u1", (1,), b"1"),)), {})
 
 
 class Crew:
-    """Starts fake workers and knows them all; a batch takes each of them `seconds` of its rows."""
+    """Starts fake workers and knows them all; a batch takes each of them `seconds` of its rows, by its own clock."""
 
     def __init__(self, seconds: Callable[[int], float] = lambda rows: 0.0) -> None:
         self.seconds = seconds
+        self.clock = FakeClock()
         self.devices: list[str] = []
         self.batches: list[int] = []
         self.hired = asyncio.Event()
@@ -47,7 +49,8 @@ class FakeWorker(Process):
     async def predict(self, message: wire.Predict, timeout_seconds: float) -> wire.Answers:
         rows = sum(value.rows for value in message.values)
         self._crew.batches.append(rows)
-        return wire.Answers(message.values, self._crew.seconds(rows))
+        self._crew.clock.advance(self._crew.seconds(rows))
+        return wire.Answers(message.values, 0.0)
 
     def die(self) -> None:
         self._end("killed by SIGKILL")
@@ -60,7 +63,7 @@ async def running(
     here = Path()
     command = Command("digits", "sha256:0", here, Path(sys.executable), threads=1, state=here)
     limits = PoolLimits(workers, rows, waiting, 1.0, devices=devices)
-    pool = Pool(command, limits, Metrics(CollectorRegistry()), batchable=True, spawn=crew.spawn)
+    pool = Pool(command, limits, Metrics(CollectorRegistry()), batchable=True, spawn=crew.spawn, clock=crew.clock)
     await pool.start()
     try:
         yield pool
