@@ -35,6 +35,12 @@ Result = TypeVar("Result")
 INLINE_BYTES = 128 * 2**10  # up to here the trip is not worth its time
 LARGE_BYTES = 4 * 2**20  # from here on it takes long enough to be worth waiting for by none but its like
 _PR_SET_PDEATHSIG = 1
+_VARIABLES = {
+    "OPENBLAS_NUM_THREADS": "1",  # no work for them here, and each takes memory
+    # glibc gives what a body took back to the system, and the next would fault it in anew: half of the time it takes.
+    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
+    "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20),
+}
 
 
 class Aside:
@@ -142,7 +148,7 @@ async def _start(threads: ThreadPoolExecutor) -> _Process:
                 pass_fds=(theirs.fileno(),),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # no work for them here, and each takes memory
+                env={**os.environ, **_VARIABLES},
                 start_new_session=True,  # Ctrl-C is for the server, which knows how to stop
             )
     except OSError as error:
