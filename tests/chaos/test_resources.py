@@ -136,7 +136,8 @@ async def test_f11_where_nobody_takes_its_log_a_server_loses_nothing(
     repository: Repository, log: Callable[[], contextlib.AbstractContextManager[int]], times: int
 ) -> None:
     with log() as descriptor, unheard(repository, descriptor) as server:
-        faults = {"print": 0.05, "raise": 0.05, "exit": 0.01}  # of each the log tells
+        # Of each the log tells. One that ends a worker ends two: more of them, and no worker would be left to anyone.
+        faults = {"print": 0.05, "raise": 0.05, "exit": min(0.01, 4 / times)}
         async with Load(server.url, count=times, faults=faults, seed=3) as load:
             await load.over()
         load.require_nothing_lost()
@@ -173,7 +174,7 @@ LARGE = {"inputs": {"x": [1.0] * 100, "fault": ["x" * 5000] * 100}}  # to be rea
 @forms(1, 10)
 async def test_f14_where_nothing_can_be_started_a_server_goes_on_and_recovers(server: Server, times: int) -> None:
     front = psutil.Process(server.process.pid)
-    for _ in range(times):
+    for number in range(times):
         async with Client(server.url) as client:
             deaths, failed = server.count("worker died"), server.count("worker can't be replaced")
             with childless([front.pid]):
@@ -181,8 +182,9 @@ async def test_f14_where_nothing_can_be_started_a_server_goes_on_and_recovers(se
                 await server.seen("worker died", count=deaths + 1)
                 await server.seen("worker can't be replaced", count=failed + 1)
                 assert (await client.ask([2.0])).cause == ""
-                refused_for_now = await asyncio.to_thread(server.predict, LARGE)
-                assert (refused_for_now.status_code, refused_for_now.json()["code"]) == (503, "worker_died")
+                large = await asyncio.to_thread(server.predict, LARGE)
+                if number == 0:  # later the process that reads it is there from before
+                    assert (large.status_code, large.json()["code"]) == (503, "worker_died")
                 assert server.get("/health/ready").status_code == 200
             assert await asyncio.to_thread(whole, server)
             assert (await asyncio.to_thread(server.predict, LARGE)).status_code == 200
