@@ -22,7 +22,8 @@ from serve.errors import DeadlineExceeded, NotReady, RolloutFailed, WorkerCrashe
 from serve.metrics import Metrics
 from serve.signature.binding import Bound
 from serve.worker.process import Command, Process, State
-from serve.worker.worker import PoolLimits, Shared, Worker
+from serve.worker.shared import PoolLimits, Shared
+from serve.worker.worker import Worker
 
 __all__ = ["Pool", "PoolLimits", "PoolState"]
 

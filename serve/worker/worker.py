@@ -10,83 +10,28 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import psutil
 import structlog
-from prometheus_client import Histogram
 
-from serve.batch.batcher import Batcher, Entry, StreamEntry
-from serve.batch.policy import Policy
+from serve.batch.batcher import Entry, StreamEntry
 from serve.child import wire
 from serve.errors import (
     DeadlineExceeded,
     InternalError,
-    NotReady,
     RolloutFailed,
     WorkerCrashed,
     WorkerDied,
 )
-from serve.metrics import Metrics, Seconds
 from serve.worker import faults
-from serve.worker.backoff import Backoff
-from serve.worker.killers import Killers
 from serve.worker.process import Command, Died, Process, State
+from serve.worker.shared import Shared
 from serve.worker.stream import answer
 
 log = structlog.get_logger()
 
 _DEATHS_OF_A_KILLER = 2
 _OUR_FAULT = "the server failed on this request; its log has the details"
-
-
-@dataclass(frozen=True, slots=True)
-class PoolLimits:
-    """How many workers, how large a batch and a queue (rows, seconds), how long a load may take (seconds).
-
-    A batch may take the model `predict_timeout_seconds`; an idle process is asked every `heartbeat_seconds` whether it
-    is there, and has as long to say so; one of more than `max_memory_bytes` is replaced, and answers of more than
-    `max_answer_bytes` are refused. Workers take `devices` in turn; where there are none, MLflow chooses.
-    """
-
-    workers: int
-    max_batch_rows: int
-    max_waiting_rows: int
-    load_timeout_seconds: float
-    max_batch_seconds: float | None = None
-    max_waiting_seconds: float = float("inf")
-    devices: tuple[str, ...] = ()
-    predict_timeout_seconds: float = float("inf")
-    heartbeat_seconds: float = 2.0
-    max_memory_bytes: int | None = None
-    max_answer_bytes: int = wire.MAX_BODY_BYTES
-
-
-class Shared:
-    """What the workers of a pool share. `changed` is called when one of their processes is another or has ended."""
-
-    def __init__(
-        self,
-        name: str,
-        batcher: Batcher,
-        policy: Policy,
-        limits: PoolLimits,
-        metrics: Metrics,
-        clock: Callable[[], float],
-    ) -> None:
-        self.name, self.batcher, self.policy, self.limits, self.metrics = name, batcher, policy, limits, metrics
-        self.clock = clock
-        self.killers, self.backoff = Killers(), Backoff()
-        self.given_up = False  # no worker is there, and none to be expected soon
-        self.deaths = 0
-        self.changed: Callable[[], None] = lambda: None
-        self.alive: Callable[[], int] = lambda: 0
-        self.queue_seconds: Seconds = metrics.stages.series(name, "queue")
-        self.predict_seconds: Seconds = metrics.stages.series(name, "predict")
-        self.batch_rows: Histogram = metrics.batch_rows.labels(name)
-
-    def none_ready(self) -> NotReady:
-        return NotReady(f"no worker of model '{self.name}' is ready: try again later")
 
 
 class Worker:

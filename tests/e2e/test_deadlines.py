@@ -53,9 +53,11 @@ def pid(server: Server) -> int:
 @pytest.mark.parametrize("path", ["/predict", "/models/oracle/predict", "/invocations", INFER])
 def test_a_caller_is_told_at_its_own_deadline_and_its_hurry_costs_no_worker(server: Server, path: str) -> None:
     before = pid(server)
-    answer = ask(server, path, "nap:1.2", "0.3")
+    answer = ask(server, path, "nap:2", "0.3")
     assert (answer.status_code, "within 0.3 seconds" in answer.text) == (504, True), answer.text
+    assert is_busy(server)  # still: nobody was made to wait for its end
     assert 0.3 <= answer.elapsed.total_seconds() < 0.3 + within(IN_TIME)
+    assert eventually(lambda: not is_busy(server))
     assert ask(server, path, "nap:0", "1.5").status_code == 200
     assert pid(server) == before
 
@@ -90,10 +92,11 @@ async def test_what_expires_in_the_queue_never_reaches_the_model(server: Server)
     deaths, served = metrics.value(server, "pinion_worker_deaths_total"), predicted(server)
     dropped = metrics.value(server, "pinion_dropped_rows_total", reason="deadline")
     async with Client(server.url) as client:
-        busy = asyncio.create_task(client.ask([1.0], "nap:1.5"))
+        busy = asyncio.create_task(client.ask([1.0], "nap:1.9"))
         assert await asyncio.to_thread(eventually, lambda: is_busy(server))
         late = [client.ask([float(x)], "exit", **{"X-Request-Timeout": "0.2"}) for x in range(5)]
         replies = await asyncio.gather(*late, over_grpc(server))
+        assert not busy.done()  # each was told before its turn came
         assert [one.status for one in replies[:-1]] == [504] * 5
         assert all(one.seconds < 0.2 + within(IN_TIME) for one in replies[:-1])
         assert (await busy).status == 200

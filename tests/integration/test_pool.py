@@ -206,6 +206,14 @@ async def test_a_model_sees_no_credentials(tmp_path: Path, monkeypatch: pytest.M
         assert "HOME" in found.detail.split(",")
 
 
+async def test_garbage_is_looked_for_but_not_among_what_was_loaded(tmp_path: Path) -> None:
+    async with running(ORACLE, tmp_path) as pool:
+        found = await ask(pool, 1.0, "collector")
+        assert isinstance(found, PredictFailed)
+        collecting, frozen = found.detail.split(",")
+        assert (collecting, int(frozen) > 100_000) == ("True", True)  # of MLflow and what it imports
+
+
 async def test_draining_finishes_what_was_taken_and_refuses_what_comes(tmp_path: Path) -> None:
     async with running(ORACLE, tmp_path) as pool:
         taken = asyncio.create_task(ask(pool, 1.0, "nap"))

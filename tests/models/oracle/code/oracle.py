@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import datetime
 import decimal
+import gc
 import os
 import signal
 import subprocess
@@ -73,6 +74,11 @@ def raises(_):
 def environment(_):
     """environment: an exception that lists the names of the environment's variables."""
     raise ValueError(",".join(sorted(os.environ)))
+
+
+def collector(_):
+    """collector: an exception that says whether garbage is looked for, and among how many objects it is not."""
+    raise ValueError(f"{gc.isenabled()},{gc.get_freeze_count()}")
 
 
 def segv(_):
@@ -182,6 +188,7 @@ def threads(_):
 FAULTS = {
     "raise": raises,
     "environment": environment,
+    "collector": collector,
     "segv": segv,
     "abort": abort,
     "exit": exits,
