@@ -45,6 +45,7 @@ def main(
     results["machine"] = {**machine(), "turns": f"{rounds} of {seconds} s for each figure"}
     for part in only or _PARTS:
         results[part] = _measured(part, stage, rounds, seconds, quick=quick)
+        results.setdefault("revisions", {})[part] = _revision()
         log.info("part measured", part=part)
         if not quick:
             RESULTS.parent.mkdir(parents=True, exist_ok=True)
@@ -73,19 +74,22 @@ def _measured(part: str, stage: Stage, rounds: int, seconds: int, *, quick: bool
 
 
 def machine() -> dict[str, str]:
-    """What the figures were measured on, and what was measured."""
+    """What the figures were measured on."""
     cpu = next((line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "")
     memory = next((int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), 0)
-    commit = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True)
     packages = ("mlflow", "torch", "scikit-learn", "uvicorn", "numpy")
     return {
         "day": datetime.now(UTC).date().isoformat(),
-        "revision": commit.stdout.strip(),
         "cpu": f"{os.cpu_count()} cores, {cpu}",
         "memory": f"{memory / 2**20:.0f} GiB",
         "system": f"{platform.system()} {platform.release().split('-')[0]}, Python {platform.python_version()}",
         "packages": ", ".join(f"{name} {version(name)}" for name in packages),
     }
+
+
+def _revision() -> str:
+    command = ["git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
 
 
 def _lines(path: str) -> list[str]:

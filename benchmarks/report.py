@@ -18,8 +18,9 @@ and [the numbers](benchmarks/results.json).
 """
 _HOW = """## How
 
-- One machine, one run, one worker each. Servers, models and the load share the machine, over loopback. Servers take
-  turns, round by round, and each figure is the median of its rounds; the releases of many models are measured once.
+- One machine, each section in one run, one worker each. Servers, models and the load share the machine, over loopback.
+  Servers take turns, round by round, and each figure is the median of its rounds; the releases of many models are
+  measured once.
 - One row a request, unless it says otherwise, as MLflow's JSON. The load is wrk: each connection asks again as soon as
   it is answered. Latencies are of all answers, refusals among them; requests a second are of good answers only.
 - Pinion runs as it comes: validation, limits, metrics, lineage headers and request ids are on.
@@ -48,11 +49,20 @@ def write(results: Results, docs: Path) -> None:
     (docs / "benchmarks.md").write_text("\n".join(_page(results, drawn)))
 
 
+def _revisions(results: Results) -> Iterator[tuple[str, str]]:
+    """What was measured: one revision of Pinion, or which parts at which, where some were measured again."""
+    parts: dict[str, list[str]] = {}
+    for part, revision in results.get("revisions", {}).items():
+        parts.setdefault(revision, []).append(part)
+    for revision, some in parts.items():
+        yield ("revision" if len(parts) == 1 else f"revision of {', '.join(some)}", revision)
+
+
 def _page(results: Results, drawn: Mapping[str, str]) -> Iterator[str]:
     yield from (_HEAD, _HOW.rstrip(), _checks(results))
     if machine := results.get("machine"):
         yield "## Machine\n"
-        yield from _table(["", ""], machine.items(), numeric=False)
+        yield from _table(["", ""], [*machine.items(), *_revisions(results)], numeric=False)
     yield from _reached(results)
     for part, section in _SECTIONS.items():
         if part in results:

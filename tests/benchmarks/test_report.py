@@ -41,7 +41,7 @@ def size(start: float, memory: float, front: float) -> Results:
 def results() -> Results:
     """Every limit reached exactly, as read from results.json."""
     found = {
-        "machine": {"cpu": "2 cores", "revision": "abc"},
+        "machine": {"cpu": "2 cores"},
         "t": {
             PINION: {1: run(7_000, 0.8), 64: run(10_500, p99=12.0), 1000: run(9_450), "checked": 1_500},
             "mlflow models serve": {1: run(10, 2.0), 64: run(300), "checked": 500},
@@ -176,3 +176,19 @@ def test_a_number_has_three_digits_that_count(value: float, text: str) -> None:
 def _page(results: Results, docs: Path) -> str:
     report.write(results, docs)
     return (docs / "benchmarks.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("revisions", "told"),
+    [
+        ({}, []),
+        ({"t": "abc", "f": "abc"}, ["| revision | abc |"]),
+        ({"t": "abc", "f": "def", "rows": "abc"}, ["| revision of t, rows | abc |", "| revision of f | def |"]),
+    ],
+)
+def test_what_was_measured_again_at_another_revision_says_so(
+    results: Results, revisions: dict[str, str], told: list[str], tmp_path: Path
+) -> None:
+    report.write({**results, "revisions": revisions}, tmp_path)
+    page = (tmp_path / "benchmarks.md").read_text().splitlines()
+    assert [line for line in page if line.startswith("| revision")] == told
