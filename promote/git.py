@@ -15,7 +15,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from promote.errors import PromotionRefused, plain
-from serve.artifact import dvc
+from serve.artifact import remote
 from serve.artifact.pin import FILENAME, FOLDER
 
 _IN_PROGRESS = ("MERGE_HEAD", "rebase-merge", "rebase-apply", "CHERRY_PICK_HEAD", "REVERT_HEAD")
@@ -28,7 +28,7 @@ def require_repository(repo: Path) -> None:
     """Refuse where no commit could be made or no remote is named, before any work is done."""
     if not (repo / ".git").exists() or not (repo / ".dvc" / "config").is_file():
         raise PromotionRefused(f"{repo} is not the top of a repository of both git and DVC (git init; dvc init)")
-    if dvc.default_remote(repo) is None:
+    if remote.default_remote(repo) is None:
         raise PromotionRefused("DVC has no default remote to push to: dvc remote add --default origin <where>")
     if any(_inside(repo, state).exists() for state in _IN_PROGRESS):
         raise PromotionRefused("a merge, rebase, cherry-pick or revert is in progress: finish or abort it first")

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from serve import log, scratch
 from serve.artifact import watch
-from serve.artifact.fetch import Store
+from serve.artifact.fetch import Limits, Store
 from serve.aside import Aside
 from serve.front import scoring
 from serve.front.bodies import Bodies
@@ -166,8 +166,13 @@ def make_loader(settings: Settings, metrics: Metrics) -> Loader:
         threads=settings.threads,
         environment=settings.worker.environment,
         keep_releases=settings.artifact.keep_releases,
-        pull_timeout_seconds=settings.artifact.pull_timeout_seconds,
+        pull=Limits(
+            timeout_seconds=settings.artifact.pull_timeout_seconds,
+            stall_seconds=settings.artifact.stall_seconds,
+            max_bytes=settings.artifact.max_bytes,
+            max_files=settings.artifact.max_files,
+        ),
         build_timeout_seconds=settings.worker.build_timeout_seconds,
         golden_timeout_seconds=settings.rollout.golden_timeout_seconds,
     )
-    return Loader(Store(settings.repo, settings.state), options, metrics)
+    return Loader(Store(settings.repo, settings.state, settings.artifact.remote), options, metrics)

@@ -15,7 +15,7 @@ import structlog
 
 from serve import golden, scratch
 from serve.artifact import collect, fetch, history, snapshot
-from serve.artifact.fetch import Store
+from serve.artifact.fetch import Limits, Store
 from serve.artifact.lease import Leases
 from serve.artifact.pin import Pin
 from serve.artifact.snapshot import Snapshot
@@ -40,7 +40,7 @@ class LoaderOptions:
     threads: int
     environment: EnvironmentPolicy
     keep_releases: int
-    pull_timeout_seconds: float
+    pull: Limits
     build_timeout_seconds: float
     golden_timeout_seconds: float
 
@@ -96,7 +96,7 @@ class Loader:
         for folder in folders:  # what is there stays there
             self._leases.take(folder)
         with working(f"pulling {pin.size / 1e6:.1f} MB"):
-            pulled = await fetch.fetch(self._store, pin, self._options.pull_timeout_seconds)
+            pulled = await fetch.fetch(self._store, pin, self._options.pull)
         if pulled:
             log.info("pulled", models=[model.name for model in pin.models], bytes=pin.size, files=pin.files)
         if not all(self._leases.take(folder) for folder in folders):

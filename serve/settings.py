@@ -93,8 +93,18 @@ class ArtifactSettings(_Group):
     """Where snapshots and environments are kept; .pinion in the repository where it is not said."""
     keep_releases: NonNegativeInt = 3
     """Releases kept on disk beside those in use, the ones used last; a rollback to one of them pulls nothing."""
+    remote: str | None = Field(default=None, min_length=1)
+    """Where to pull from: a URL or a folder; or repository, to trust the url (with region and endpointurl) that the
+    repository names. Without it, what DVC's own configuration of this machine says, or .dvc/config.local; of the
+    repository's .dvc/config only a folder inside the repository is trusted."""
+    max_bytes: PositiveInt = 32 * 2**30
+    """Most bytes that a pin may ask to be pulled."""
+    max_files: PositiveInt = 100_000
+    """Most files that a pin may ask to be pulled."""
     pull_timeout_seconds: PositiveFloat = 600.0
     """How long a dvc pull may take."""
+    stall_seconds: PositiveFloat = 30.0
+    """A dvc pull that reads and writes less than a kilobyte a second for so long is stopped."""
 
 
 class RolloutSettings(_Group):

@@ -2,60 +2,103 @@
 
 A snapshot is kept as `<state>/snapshots/<tree digest>`, complete or absent: bytes are hashed in the scratch
 checkout first and moved there in one rename. What is there already is not pulled again, so a rollback needs no
-network. A corrupt object found in DVC's cache is removed from it and pulled once more.
+network. DVC sees no listing of the folder that was not read here first. A corrupt object found in DVC's cache is
+removed from it and pulled once more, and what a failed pull left there is removed where it is wrong.
 """
 
 import asyncio
-import hashlib
-import json
+import math
 import os
 import stat
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from serve.artifact import dvc
+import structlog
+
+from serve.artifact import bounds, cache, dvc, listing
+from serve.artifact.bounds import Bounds
+from serve.artifact.listing import Listing
 from serve.artifact.pin import FILENAME, FOLDER, Pin, PinnedModel, write
+from serve.artifact.remote import Settings, of_author, of_operator
 from serve.artifact.verify import compare, manifest, require
-from serve.errors import DigestMismatch, PullFailed
+from serve.errors import DigestMismatch, PinTooLarge, PullFailed
 from serve.scratch import writable
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Where things are: the git repository, and the state folder that this server owns."""
+    """Where things are: the git repository, and the state folder that this server owns.
+
+    `remote` is what the operator says of where to pull from. Only for the `author` of a repository, as in a promotion,
+    its own settings of DVC are used in full: they can have DVC run commands.
+    """
 
     repo: Path
     state: Path
+    remote: str | None = None
+    author: bool = False
 
     def snapshot(self, model: PinnedModel) -> Path:
         """The folder that holds, or would hold, this model's bytes."""
         return self.state / "snapshots" / model.digest.removeprefix("sha256:")
 
+    def settings(self) -> Settings:
+        """What DVC may run with."""
+        return of_author(self.repo) if self.author else of_operator(self.repo, self.remote)
 
-async def fetch(store: Store, pin: Pin, timeout_seconds: float) -> bool:
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long one pull may take, and stand still, in seconds; and how much a pin may ask for."""
+
+    timeout_seconds: float
+    stall_seconds: float = math.inf
+    max_bytes: float = math.inf
+    max_files: float = math.inf
+
+
+async def fetch(store: Store, pin: Pin, limits: Limits) -> bool:
     """Make every snapshot of `pin` present; whether anything had to be pulled for it.
 
-    Raises `PullFailed` where the bytes can't be had and `DigestMismatch` where they are not the pinned ones.
+    Raises `PullFailed` where the bytes can't be had and `DigestMismatch` where they are not the pinned ones; before
+    anything is run `PinTooLarge` and `RemoteNotTrusted`, before anything is pulled `ListingRefused`.
     """
     if all(store.snapshot(model).is_dir() for model in pin.models):
         return False
     if not writable(store.state):
-        raise PullFailed(f"{FILENAME} pins what the state folder {store.state} lacks, and that folder is read-only")
-    with dvc.checkout(store.repo, store.state) as scratch:
+        raise PullFailed(f"{FILENAME} pins what the state folder lacks, and that folder is read-only")
+    _require_within(pin, limits)
+    settings = await asyncio.to_thread(store.settings)
+    if settings.ignored:
+        log.warning("settings of the repository ignored", keys=list(settings.ignored))
+    with dvc.checkout(store.repo, store.state, settings) as scratch:
         (scratch.folder / FILENAME).write_bytes(write(pin))
-        await pull(scratch, timeout_seconds)
-        wrong = await asyncio.to_thread(_differences, scratch, pin)
+        await asyncio.to_thread(cache.sweep, scratch.cache)
+        pinned = await pull(scratch, pin, limits)
+        wrong = await asyncio.to_thread(_differences, scratch, pinned)
         if wrong:
-            evict(scratch, pin, wrong)
-            await pull(scratch, timeout_seconds)
-            wrong = await asyncio.to_thread(_differences, scratch, pin)
+            evict(scratch, pinned, wrong)
+            await pull(scratch, pin, limits)
+            wrong = await asyncio.to_thread(_differences, scratch, pinned)
         if wrong:
-            evict(scratch, pin, wrong)
+            evict(scratch, pinned, wrong)
             raise DigestMismatch(f"what was pulled is not what was pinned: {', '.join(wrong)}")
         await _to_its_end(asyncio.to_thread(_freeze_all, store, scratch, pin))
     return True
+
+
+def _require_within(pin: Pin, limits: Limits) -> None:
+    """What a pin says of its own size is believed where it says too much; what comes is held to it later."""
+    if pin.size > limits.max_bytes:
+        setting = "PINION_ARTIFACT__MAX_BYTES"
+        raise PinTooLarge(f"{FILENAME} pins {pin.size} bytes; at most {limits.max_bytes:.0f} are pulled ({setting})")
+    if pin.files > limits.max_files:
+        setting = "PINION_ARTIFACT__MAX_FILES"
+        raise PinTooLarge(f"{FILENAME} pins {pin.files} files; at most {limits.max_files:.0f} are pulled ({setting})")
 
 
 async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
@@ -68,48 +111,77 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
         raise
 
 
-async def pull(scratch: dvc.Scratch, timeout_seconds: float) -> None:
-    """`dvc pull` in a scratch checkout that holds models.dvc; `PullFailed` names what the remote lacks."""
+async def pull(scratch: dvc.Scratch, pin: Pin, limits: Limits) -> Listing:
+    """`dvc pull` in a scratch checkout that holds models.dvc → the MD5 of every pinned file.
+
+    `PullFailed` names what could not be had; no object that this pull cut short is in the cache then.
+    """
     try:
-        await dvc.run(scratch, "pull", "--force", FILENAME, timeout_seconds=timeout_seconds)
+        async with asyncio.timeout(limits.timeout_seconds):
+            pinned = await _listing(scratch, pin, limits)
+            await _pull(scratch, pin, pinned, limits)
+    except TimeoutError:
+        told = f"the pull took longer than {limits.timeout_seconds:g} seconds and was stopped"
+        raise PullFailed(told) from None
+    return pinned
+
+
+async def _pull(scratch: dvc.Scratch, pin: Pin, pinned: Listing, limits: Limits) -> None:
+    oids = set(pinned.values())
+    had = await asyncio.to_thread(cache.present, scratch.cache, oids)
+    within = bounds.of_pull(pin.size, pin.files, limits.stall_seconds)
+    try:
+        await dvc.run(scratch, "pull", "--force", FILENAME, timeout_seconds=limits.timeout_seconds, within=within)
     except PullFailed as error:
-        absent = await _absent(scratch, timeout_seconds)
+        await _to_its_end(asyncio.to_thread(cache.remove_wrong, scratch.cache, oids - had))
+        has = await asyncio.to_thread(cache.present, scratch.cache, oids)
+        absent = [f"{FOLDER}/{path}" for path, oid in sorted(pinned.items()) if oid not in has]
         if absent:
-            raise PullFailed(f"the remote has no intact copy of {', '.join(absent)} ({error.message})") from error
+            raise PullFailed(f"the remote has no intact copy of {_few(absent)} ({error.message})") from error
         raise
 
 
-def listing(scratch: dvc.Scratch, pin: Pin) -> Mapping[str, str]:
-    """The MD5 of every pinned file by its path below `models/`, from DVC's own listing, itself checked."""
-    path = scratch.object(pin.oid)
-    if not path.is_file():
-        raise PullFailed(f"the remote has no listing {pin.oid}")
-    text = path.read_bytes()
-    if hashlib.md5(text, usedforsecurity=False).hexdigest() + ".dir" != pin.oid:
-        path.unlink()
-        raise DigestMismatch(f"DVC's listing {pin.oid} is corrupt; it was removed from the cache")
-    return {entry["relpath"]: entry["md5"] for entry in json.loads(text)}
+async def _listing(scratch: dvc.Scratch, pin: Pin, limits: Limits) -> Listing:
+    """DVC's listing of the folder, from the cache or else the remote; in the cache, once it was read."""
+    data = await asyncio.to_thread(cache.get, scratch.cache, pin.oid, listing.most_bytes(pin))
+    if data is not None:
+        return await asyncio.to_thread(listing.parse, data, pin)
+    data = await _downloaded(scratch, pin, limits)
+    if cache.md5(data) != pin.oid.removesuffix(".dir"):
+        raise PullFailed(f"the remote has no intact copy of {pin.oid}, DVC's listing of {FOLDER}/")
+    pinned = await asyncio.to_thread(listing.parse, data, pin)
+    await asyncio.to_thread(cache.put, scratch.cache, pin.oid, data)
+    return pinned
 
 
-async def _absent(scratch: dvc.Scratch, timeout_seconds: float) -> list[str]:
-    """Pinned files whose objects the pull could not bring into the cache, as far as DVC can name them."""
+async def _downloaded(scratch: dvc.Scratch, pin: Pin, limits: Limits) -> bytes:
+    """The bytes that the remote has as the listing, which DVC copies as a file like any other."""
+    most = listing.most_bytes(pin)
+    source, target = f"remote://{scratch.remote}/files/md5/{pin.oid[:2]}/{pin.oid[2:]}", scratch.folder / ".listing"
+    within = Bounds(limits.stall_seconds, most, 2 * most + bounds.MARGIN_BYTES)
     try:
-        told = await dvc.run(
-            scratch, "list", ".", FOLDER, "--recursive", "--show-hash", "--json", timeout_seconds=timeout_seconds
+        await dvc.run(
+            scratch, "get-url", "--force", source, target.name, timeout_seconds=limits.timeout_seconds, within=within
         )
-    except PullFailed:
-        return []
-    files = [(entry["path"], entry["md5"]) for entry in json.loads(told)]
-    return [f"{FOLDER}/{path}" for path, oid in sorted(files) if not scratch.object(oid).is_file()]
+    except PullFailed as error:
+        if "does not exist" not in error.message:
+            raise
+        told = f"neither the cache nor the remote has {pin.oid}: push it from where it was made"
+        raise PullFailed(f"{told}, unless the remote does not answer ({error.message})") from error
+    return await asyncio.to_thread(target.read_bytes)
 
 
-def _differences(scratch: dvc.Scratch, pin: Pin) -> tuple[str, ...]:
-    return compare(listing(scratch, pin), manifest(scratch.folder / FOLDER))
+def _few(paths: list[str]) -> str:
+    more = f" and {len(paths) - 12} more" if len(paths) > 12 else ""
+    return ", ".join(paths[:12]) + more
 
 
-def evict(scratch: dvc.Scratch, pin: Pin, wrong: tuple[str, ...]) -> None:
+def _differences(scratch: dvc.Scratch, pinned: Listing) -> tuple[str, ...]:
+    return compare(pinned, manifest(scratch.folder / FOLDER))
+
+
+def evict(scratch: dvc.Scratch, pinned: Listing, wrong: tuple[str, ...]) -> None:
     """Remove the objects of changed files from DVC's cache, which would trust them for ever."""
-    pinned = listing(scratch, pin)
     for told in wrong:
         oid = pinned.get(told.removesuffix(" (changed)"))
         if oid is not None:

@@ -74,7 +74,7 @@ def write(pin: Pin) -> bytes:
 def read(data: bytes) -> Pin:
     """The pin in the bytes of models.dvc, or `PinUnreadable`."""
     if len(data) > MAX_BYTES:
-        raise PinUnreadable(f"{FILENAME} has {len(data)} bytes; a promotion writes at most {MAX_BYTES}")
+        raise PinUnreadable(f"{FILENAME} has over {MAX_BYTES} bytes, which is the most that a promotion writes")
     if not data.strip():
         raise PinUnreadable(f"{FILENAME} is empty")
     try:

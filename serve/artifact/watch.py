@@ -11,16 +11,17 @@ from pathlib import Path
 
 import structlog
 
-from serve.artifact.pin import FILENAME, Pin, read
+from serve.artifact.pin import FILENAME, MAX_BYTES, Pin, read
 from serve.errors import PinUnreadable
 
 log = structlog.get_logger()
 
 
 def look(repo: Path) -> bytes:
-    """The bytes of models.dvc as they are now; b'' where there is no such file."""
+    """The bytes of models.dvc as they are now, up to one more than a pin may have; b'' where there is no such file."""
     try:
-        return (repo / FILENAME).read_bytes()
+        with (repo / FILENAME).open("rb") as file:
+            return file.read(MAX_BYTES + 1)
     except OSError:
         return b""
 

@@ -10,6 +10,7 @@
     │   └── PredictFailed · BadOutput · OutputTooLarge · WorkerCrashed
     ├── InternalError      we must look
     └── RolloutFailed      the operator must look; traffic goes on with what is live
+        ├── PinTooLarge · RemoteNotTrusted · ListingRefused
         ├── PinUnreadable · PullFailed · DigestMismatch · SnapshotUnreadable · MachineFailed
         └── EnvironmentFailed · LoadFailed · GoldenMismatch · FellBack
 
@@ -36,10 +37,13 @@ from serve.errors.rollout import (
     EnvironmentFailed,
     FellBack,
     GoldenMismatch,
+    ListingRefused,
     LoadFailed,
     MachineFailed,
+    PinTooLarge,
     PinUnreadable,
     PullFailed,
+    RemoteNotTrusted,
     RolloutFailed,
     SnapshotUnreadable,
 )
@@ -68,6 +72,7 @@ __all__ = [
     "GoldenMismatch",
     "InternalError",
     "InvalidInputs",
+    "ListingRefused",
     "LoadFailed",
     "MachineFailed",
     "MalformedRequest",
@@ -78,11 +83,13 @@ __all__ = [
     "NotReady",
     "OutputTooLarge",
     "PayloadTooLarge",
+    "PinTooLarge",
     "PinUnreadable",
     "PredictFailed",
     "PullFailed",
     "QueueFull",
     "ReadTooSlowly",
+    "RemoteNotTrusted",
     "RequestRejected",
     "RolloutFailed",
     "RouteNotFound",

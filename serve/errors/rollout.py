@@ -1,5 +1,6 @@
 """What the operator must look at; traffic goes on with what is live."""
 
+from pathlib import Path
 from typing import ClassVar
 
 from serve.errors.root import ServeError
@@ -18,6 +19,25 @@ class PinUnreadable(RolloutFailed):
     """models.dvc is missing, half-written, or not what a promotion writes."""
 
     code = "pin_unreadable"
+
+
+class PinTooLarge(RolloutFailed):
+    """models.dvc pins more bytes or files than this server may pull."""
+
+    code = "pin_too_large"
+
+
+class RemoteNotTrusted(RolloutFailed):
+    """Only the repository says where to pull from; the operator must say it too, which needs no change in git."""
+
+    code = "remote_not_trusted"
+    transient = True
+
+
+class ListingRefused(RolloutFailed):
+    """DVC's listing of the pinned folder is not one that a promotion writes; it was not acted on."""
+
+    code = "listing_refused"
 
 
 class PullFailed(RolloutFailed):
@@ -54,7 +74,7 @@ class MachineFailed(RolloutFailed):
     transient = True
 
     def __init__(self, error: OSError) -> None:
-        place = f" ({error.filename})" if error.filename else ""
+        place = f" ({Path(str(error.filename)).name})" if error.filename else ""  # callers read it: no more of the path
         super().__init__(f"the machine refused what this takes: {error.strerror or error}{place}")
 
 

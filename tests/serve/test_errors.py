@@ -20,8 +20,8 @@ from serve import errors
             "this request ends the workers of model 'a' (killed by SIGKILL); it is not tried again",
         ),
         (
-            errors.MachineFailed(OSError(28, "No space left on device", "/x")),
-            "the machine refused what this takes: No space left on device (/x)",
+            errors.MachineFailed(OSError(28, "No space left on device", "/srv/x")),
+            "the machine refused what this takes: No space left on device (x)",
         ),
         (errors.MachineFailed(OSError(24, "Too many")), "the machine refused what this takes: Too many"),
         (errors.BadOutput("a", "3 rows with 2"), "model 'a' answered 3 rows with 2: its author must look"),
@@ -44,4 +44,10 @@ def test_what_a_model_raised_is_kept_from_its_callers() -> None:
 
 def test_only_failures_that_may_pass_by_themselves_are_tried_again() -> None:
     transient = {kind for kind in errors.RolloutFailed.__subclasses__() if kind.transient}
-    assert transient == {errors.PullFailed, errors.DigestMismatch, errors.EnvironmentFailed, errors.MachineFailed}
+    assert transient == {
+        errors.RemoteNotTrusted,
+        errors.PullFailed,
+        errors.DigestMismatch,
+        errors.EnvironmentFailed,
+        errors.MachineFailed,
+    }

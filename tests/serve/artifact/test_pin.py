@@ -94,7 +94,7 @@ REFUSED = {
     "white space": (b" \n\n ", "models.dvc is empty"),
     "a file half written": (WRITTEN[:40].encode(), "lacks 'meta'"),
     "a file cut in a value": (WRITTEN[:-14].encode(), "meta.pinion.models.digits"),
-    "ten megabytes": (b"#" * 10_000_000, f"has 10000000 bytes; a promotion writes at most {MAX_BYTES}"),
+    "ten megabytes": (b"#" * 10_000_000, f"has over {MAX_BYTES} bytes"),
     "bytes that are no text": (b"\xff\xfe\x00o", "is not YAML"),
     "a NUL": (WRITTEN.encode() + b"\0", "is not YAML"),
     "a tab": (edited("  size", "\tsize"), "is not YAML"),
