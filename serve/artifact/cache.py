@@ -68,6 +68,20 @@ def remove_wrong(cache: Path, oids: Collection[str]) -> None:
                 path.unlink()
 
 
+def temporaries(cache: Path, oids: Iterable[str]) -> set[Path]:
+    """The files that downloads of these objects, anyone's, are being written to or were left in."""
+    folders = {place(cache, oid).parent for oid in oids}
+    return {one for folder in folders for one in folder.glob(".*.tmp")}
+
+
+def remove_temporaries(left: Iterable[Path]) -> None:
+    """Remove files that a failed download left, but for those that someone else is writing."""
+    written = _open_files()
+    for one in left:
+        if str(one.resolve()) not in written:
+            one.unlink(missing_ok=True)
+
+
 def sweep(cache: Path) -> None:
     """Remove what killed downloads left, once nobody can be writing it any more."""
     before = time.time() - _ABANDONED_SECONDS
@@ -75,6 +89,15 @@ def sweep(cache: Path) -> None:
         with contextlib.suppress(OSError):
             if left.stat().st_mtime < before:
                 left.unlink()
+
+
+def _open_files() -> set[str]:
+    """The paths that processes of this machine have open, as far as we may know."""
+    found = set()
+    for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            found.add(os.readlink(descriptor))
+    return found
 
 
 def _md5_of(path: Path) -> str:

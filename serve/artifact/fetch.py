@@ -7,10 +7,11 @@ removed from it and pulled once more, and what a failed pull left there is remov
 """
 
 import asyncio
+import contextlib
 import math
 import os
 import stat
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Collection, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,13 +132,26 @@ async def _pull(scratch: dvc.Scratch, pin: Pin, pinned: Listing, limits: Limits)
     had = await asyncio.to_thread(cache.present, scratch.cache, oids)
     within = bounds.of_pull(pin.size, pin.files, limits.stall_seconds)
     try:
-        await dvc.run(scratch, "pull", "--force", FILENAME, timeout_seconds=limits.timeout_seconds, within=within)
+        async with _leaving_no_temporaries(scratch.cache, oids):
+            await dvc.run(scratch, "pull", "--force", FILENAME, timeout_seconds=limits.timeout_seconds, within=within)
     except PullFailed as error:
         await _to_its_end(asyncio.to_thread(cache.remove_wrong, scratch.cache, oids - had))
         has = await asyncio.to_thread(cache.present, scratch.cache, oids)
         absent = [f"{FOLDER}/{path}" for path, oid in sorted(pinned.items()) if oid not in has]
         if absent:
             raise PullFailed(f"the remote has no intact copy of {_few(absent)} ({error.message})") from error
+        raise
+
+
+@contextlib.asynccontextmanager
+async def _leaving_no_temporaries(place: Path, oids: Collection[str]) -> AsyncIterator[None]:
+    """A block that fails, or is cancelled, leaves no file behind that it was downloading to."""
+    before = await asyncio.to_thread(cache.temporaries, place, oids)
+    try:
+        yield
+    except BaseException:
+        left = await asyncio.to_thread(cache.temporaries, place, oids)
+        await _to_its_end(asyncio.to_thread(cache.remove_temporaries, left - before))
         raise
 
 
@@ -193,10 +207,13 @@ def _freeze_all(store: Store, scratch: dvc.Scratch, pin: Pin) -> None:
     unpinned = {entry.name for entry in pulled.iterdir()} - {model.name for model in pin.models}
     if unpinned:
         raise DigestMismatch(f"{FOLDER}/ holds {', '.join(sorted(unpinned))}, which {FILENAME} does not name")
+    size = 0
     for model in pin.models:
         if not (pulled / model.name).is_dir():
             raise DigestMismatch(f"{FILENAME} names the model '{model.name}', which {FOLDER}/ does not hold")
-        require(pulled / model.name, model.name, model.digest)
+        size += sum(file.size for file in require(pulled / model.name, model.name, model.digest).values())
+    if size != pin.size:
+        raise DigestMismatch(f"what was pulled has {size} bytes, and {FILENAME} pins {pin.size}")
     for model in pin.models:
         freeze(pulled / model.name, store.snapshot(model))
 
