@@ -11,7 +11,10 @@
     ├── InternalError      we must look
     └── RolloutFailed      the operator must look; traffic goes on with what is live
         ├── PinUnreadable · PullFailed · DigestMismatch · SnapshotUnreadable · MachineFailed
-        └── EnvironmentFailed · LoadFailed · GoldenMismatch · FellBack
+        ├── EnvironmentFailed · LoadFailed · GoldenMismatch · FellBack
+        ├── SignatureRefused (SignatureMissing, SignatureUnreadable, SignatureOutdated, SignatureLax,
+        │   SignatureOfAnother, SignatureMismatch, SignerUnknown)
+        └── CommitRefused · FormatRefused · HashesMissing
 
 Each class has a stable `code`, used in answers, logs and metrics alike, and one sentence as its message.
 Nothing here knows HTTP: `front/status.py` holds the one table of statuses.
@@ -44,6 +47,19 @@ from serve.errors.rollout import (
     SnapshotUnreadable,
 )
 from serve.errors.root import ServeError
+from serve.errors.trust import (
+    CommitRefused,
+    FormatRefused,
+    HashesMissing,
+    SignatureLax,
+    SignatureMismatch,
+    SignatureMissing,
+    SignatureOfAnother,
+    SignatureOutdated,
+    SignatureRefused,
+    SignatureUnreadable,
+    SignerUnknown,
+)
 from serve.errors.unavailable import (
     AsideDied,
     BodiesFull,
@@ -60,12 +76,15 @@ __all__ = [
     "AsideDied",
     "BadOutput",
     "BodiesFull",
+    "CommitRefused",
     "DeadlineExceeded",
     "DigestMismatch",
     "EnvironmentFailed",
     "FellBack",
     "Flaw",
+    "FormatRefused",
     "GoldenMismatch",
+    "HashesMissing",
     "InternalError",
     "InvalidInputs",
     "LoadFailed",
@@ -87,6 +106,14 @@ __all__ = [
     "RolloutFailed",
     "RouteNotFound",
     "ServeError",
+    "SignatureLax",
+    "SignatureMismatch",
+    "SignatureMissing",
+    "SignatureOfAnother",
+    "SignatureOutdated",
+    "SignatureRefused",
+    "SignatureUnreadable",
+    "SignerUnknown",
     "SnapshotUnreadable",
     "Unavailable",
     "UnsupportedContent",

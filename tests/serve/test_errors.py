@@ -44,4 +44,10 @@ def test_what_a_model_raised_is_kept_from_its_callers() -> None:
 
 def test_only_failures_that_may_pass_by_themselves_are_tried_again() -> None:
     transient = {kind for kind in errors.RolloutFailed.__subclasses__() if kind.transient}
-    assert transient == {errors.PullFailed, errors.DigestMismatch, errors.EnvironmentFailed, errors.MachineFailed}
+    assert transient == {
+        errors.PullFailed,
+        errors.DigestMismatch,
+        errors.EnvironmentFailed,
+        errors.MachineFailed,
+        errors.CommitRefused,
+    }
