@@ -111,12 +111,11 @@ def sign(folder: Path, by: Signer) -> None:
 
 
 def _use(config: Any, by: Signer) -> None:
-    if by.certificate is not None:
-        config.use_certificate_signer(
-            private_key=by.key, signing_certificate=by.certificate, certificate_chain=by.chain
-        )
-    else:
+    if by.certificate is None:
         config.use_elliptic_key_signer(private_key=by.key, password=by.password)
+        return
+    chain = by.chain or (by.certificate,)  # the library reads none where there is no certificate in it
+    config.use_certificate_signer(private_key=by.key, signing_certificate=by.certificate, certificate_chain=chain)
 
 
 def bears(folder: Path, by: Signer) -> bool:

@@ -55,6 +55,8 @@ def _bytes(repo: Path, wanted: Pin) -> bytes | None:
 
 def _verified(repo: Path, commits: tuple[str, ...], trust: Trust) -> Origin:
     """The oldest of these that verifies: the promotion itself, where that was signed."""
+    if trust.revoked_signers is not None and not os.access(trust.revoked_signers, os.R_OK):  # git would do without
+        raise CommitRefused(f"{trust.revoked_signers}, which says whose signatures count no more, can't be read")
     signed = _signed(repo, commits)
     if not signed:
         raise CommitRefused(f"commit {commits[0][:12]}, which has this {FILENAME}, is not signed: git commit -S")

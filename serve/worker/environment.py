@@ -35,6 +35,11 @@ log = structlog.get_logger()
 OLDEST, NEWEST = (3, 9), (3, 13)
 WHEELS_ONLY = ("--only-binary", ":all:")
 _COMPLETE = ".complete"
+# A uv that outlived us would go on in a folder that the next server builds anew: prctl(PR_SET_PDEATHSIG, SIGKILL).
+_DIES_WITH_US = (
+    "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9);"
+    "os.getppid() == int(sys.argv[1]) or os._exit(1); os.execv(sys.argv[2], sys.argv[2:])"
+)
 
 
 class EnvironmentPolicy(enum.StrEnum):
@@ -189,6 +194,11 @@ async def uv(arguments: Sequence[str], timeout_seconds: float) -> str:
 @contextlib.asynccontextmanager
 async def _started(arguments: Sequence[str]) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-IS",
+        "-c",
+        _DIES_WITH_US,
+        str(os.getpid()),
         find_uv_bin(),
         "--no-config",  # where we were started, there may be a uv.toml that is not the operator's
         *arguments,
