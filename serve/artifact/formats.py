@@ -20,7 +20,7 @@ from typing import IO, Any, cast
 
 import numpy as np
 
-from serve.artifact.pickles import is_pickle
+from serve.artifact.pickles import holds_tensors_alone, is_pickle
 
 _NAMED = frozenset({".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle", ".pt", ".pth", ".ckpt"})
 _TORCH_BIN = re.compile(r"(pytorch_model|adapter_model|optimizer|scheduler|training_args).*\.bin")
@@ -96,6 +96,35 @@ def _any(members: Iterator[tuple[str, IO[bytes]]], depth: int) -> bool:
     return False
 
 
+def _zip(file: IO[bytes], depth: int) -> bool:
+    with zipfile.ZipFile(file) as archive:
+        if any(name.endswith("/archive_format") and archive.read(name) == b"pt2" for name in archive.namelist()):
+            return any(_of_exported(archive, name, depth) for name in archive.namelist())
+    return _any(_of_zip(file), depth)
+
+
+def _of_exported(archive: zipfile.ZipFile, name: str, depth: int) -> bool:
+    """Whether a member of what torch.export saved is a pickle, of anything but tensors, as its sample inputs are."""
+    with archive.open(name) as member:
+        if member.read(2) == b"PK":
+            member.seek(0)
+            return not _tensors_alone(member)
+        member.seek(0)
+        return _holds_pickle(member, depth - 1)
+
+
+def _tensors_alone(file: IO[bytes]) -> bool:
+    with zipfile.ZipFile(file) as archive:
+        for name in archive.namelist():
+            with archive.open(name) as member:
+                if name.endswith(".pkl"):
+                    if not holds_tensors_alone(member.read(_MOST_BYTES)):
+                        return False
+                elif _holds_pickle(member, 1):
+                    return False
+    return True
+
+
 def _of_zip(file: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
     with zipfile.ZipFile(file) as archive:
         for name in archive.namelist():
@@ -143,8 +172,8 @@ def _of_zlib(file: IO[bytes], depth: int) -> bool:
 
 
 _LOOKS: Mapping[bytes, Callable[[IO[bytes], int], bool]] = {
-    b"PK\x03\x04": lambda file, depth: _any(_of_zip(file), depth),
-    b"PK\x05\x06": lambda file, depth: _any(_of_zip(file), depth),
+    b"PK\x03\x04": _zip,
+    b"PK\x05\x06": _zip,
     b"\x93NUMPY": _array_of_objects,
     b"\x1f\x8b": _of_gzip,
     b"BZh": _of_bz2,

@@ -16,6 +16,10 @@ _MOST_OPCODES = 200_000
 _MARK = pickletools.markobject
 _ENDS = frozenset({"REDUCE", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "BUILD", "STOP"})  # all but the last are calls
 _IMPORTED = re.compile(r"[^\W\d][\w.]* [^\W\d][\w.]*")  # 'module name', as these opcodes say it
+_TENSORS = re.compile(
+    r"torch\._utils _rebuild_(tensor_v2|parameter)|torch [A-Z][A-Za-z]*Storage|collections OrderedDict"
+)
+_OTHER_WAYS = frozenset({"STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "BUILD", "EXT1", "EXT2", "EXT4"})
 _OPCODES = frozenset(opcode.code for opcode in pickletools.opcodes)
 
 
@@ -67,6 +71,20 @@ def is_pickle(file: IO[bytes]) -> bool:
         return True
     except (ValueError, UnicodeError, OverflowError):  # an opcode or its argument is none
         return False
+
+
+def holds_tensors_alone(data: bytes) -> bool:
+    """Whether the pickle is one that torch writes of tensors, and its restricted reader takes."""
+    try:
+        return all(_of_tensors(opcode.name, argument) for opcode, argument, _ in pickletools.genops(data))
+    except (ValueError, UnicodeError, OverflowError):
+        return False
+
+
+def _of_tensors(opcode: str, argument: object) -> bool:
+    if opcode == "GLOBAL":
+        return _TENSORS.fullmatch(str(argument)) is not None
+    return opcode not in _OTHER_WAYS
 
 
 def _runs(file: _Bounded) -> bool:
