@@ -11,7 +11,8 @@ import re
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -25,11 +26,12 @@ from typer.core import TyperGroup
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
-from promote import field, git, source  # after the environment that mlflow reads as it is imported
+from promote import field, git, sign, source  # after the environment that mlflow reads as it is imported
 from promote.errors import PromotionRefused, plain
 from promote.plan import Patience, Plan
 from promote.progress import Progress
 from promote.promotion import run
+from promote.sign import Signer
 from serve import log as serve_log
 from serve.artifact.fetch import Store
 from serve.artifact.pin import is_name
@@ -75,6 +77,12 @@ def artifact(
     experiment: Annotated[str | None, typer.Option(help="With --best: among this experiment's runs.")] = None,
     lower: Lower = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Judge and rehearse; change nothing.")] = False,
+    signing_key: Annotated[
+        Path | None, typer.Option("--sign", help="Sign it with this private key (PEM, elliptic curve).", metavar="KEY")
+    ] = None,
+    certificate: Annotated[Path | None, typer.Option(help="With --sign: the key's certificate (PEM).")] = None,
+    chain: Annotated[list[Path] | None, typer.Option(help="With --certificate: what issued it (PEM).")] = None,
+    no_pickle: Annotated[bool, typer.Option("--no-pickle", help="Refuse a model that holds pickles.")] = False,
     repo: Repo = Path(),
 ) -> None:
     """Pin one model: judge it, rehearse it as it will be served, push it, commit models.dvc."""
@@ -82,9 +90,12 @@ def artifact(
     with _refusals(), Progress(Console(stderr=True, highlight=False)) as progress:
         repo = repo.resolve()
         git.require_repository(repo)
+        signer = _signer(signing_key, certificate, chain or ())
         progress.begins("asking MLflow")
         candidate = _chosen(repo, uri, best, experiment, lower)
-        revision = run(_plan(repo, candidate, _name(name, candidate), dry_run), progress)
+        plan = _plan(repo, candidate, _name(name, candidate), dry_run)
+        plan = replace(plan, signer=signer, allow_pickle=plan.allow_pickle and not no_pickle)
+        revision = run(plan, progress)
     if revision:
         typer.echo(revision)
 
@@ -153,7 +164,28 @@ def _plan(repo: Path, candidate: source.Candidate, name: str, dry_run: bool) -> 
     state = (settings.artifact.state or repo / ".pinion").resolve()
     state.mkdir(parents=True, exist_ok=True)
     (state / ".gitignore").write_text("*\n", encoding="utf-8")
-    return Plan(candidate, name, Store(repo, state, author=True), patience, dry_run)
+    return Plan(
+        candidate,
+        name,
+        Store(repo, state, author=True),
+        patience,
+        dry_run,
+        allow_pickle=settings.trust.allow_pickle,
+        from_source=settings.worker.build_from_source,
+    )
+
+
+def _signer(key: Path | None, certificate: Path | None, chain: Sequence[Path]) -> Signer | None:
+    """Who signs, where anyone does; seen to be able to before any work is done."""
+    if key is None:
+        if certificate is not None or chain:
+            _refuse("--certificate and --chain need --sign: the private key", 2)
+        return None
+    return sign.signer(key, certificate, chain, _asked_for_password)
+
+
+def _asked_for_password() -> str | None:
+    return typer.prompt("Password of the key", hide_input=True, err=True) if sys.stdin.isatty() else None
 
 
 @contextlib.contextmanager

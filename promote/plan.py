@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from promote.sign import Signer
 from promote.source import Candidate
 from serve.artifact.fetch import Store
 
@@ -26,6 +27,9 @@ class Plan:
     store: Store
     patience: Patience
     dry_run: bool = False
+    signer: Signer | None = None
+    allow_pickle: bool = True
+    from_source: bool = False
 
     @property
     def work(self) -> Path:

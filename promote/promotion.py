@@ -8,13 +8,13 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from promote import export, git, pinning, record, stage, tell
+from promote import export, git, pinning, record, sign, stage, tell
 from promote.errors import PromotionRefused
 from promote.plan import Plan
 from promote.progress import Progress
 from promote.stage import Staged
 from serve import scratch
-from serve.artifact import history, pin, verify
+from serve.artifact import hashes, history, pin, verify
 from serve.artifact.pin import FILENAME, Pin, PinnedModel
 from serve.artifact.snapshot import Snapshot
 from serve.errors import PinUnreadable
@@ -39,10 +39,11 @@ def run(plan: Plan, progress: Progress) -> str:
             model = export.download(plan.candidate, staging)
             artifact = verify.tree_digest(verify.manifest(model))
             progress.found("downloaded", f"{plan.candidate.uri} ({artifact[:19]})")
+            pickles = stage.pickles(plan, model, progress)
             old = standing.models.get(plan.name)
-            if old is not None and old.promotion.recorded.get("artifact") == artifact:
+            if old is not None and old.promotion.recorded.get("artifact") == artifact and _whole(plan, old):
                 return _unchanged(plan, standing, progress)
-            staged = stage.stage(plan, model, artifact, progress)
+            staged = stage.stage(plan, model, artifact, pickles, progress)
             return _pin(plan, standing, staged, progress)
 
 
@@ -55,6 +56,12 @@ def _standing(plan: Plan) -> Standing:
     except PinUnreadable as error:
         raise PromotionRefused(f"{error.message}; restore it with git checkout -- {FILENAME}") from error
     return Standing(data, now, asyncio.run(pinning.standing(plan.store, now, plan.patience.transfer_seconds)))
+
+
+def _whole(plan: Plan, old: Snapshot) -> bool:
+    """Whether the model as it is pinned has all that it would be pinned with now."""
+    signed = plan.signer is None or sign.bears(old.folder, plan.signer)
+    return signed and (old.folder / hashes.FILENAME).is_file()
 
 
 def _unchanged(plan: Plan, standing: Standing, progress: Progress) -> str:

@@ -7,15 +7,26 @@ builds pin exactly and a machine without a GPU has no use for.
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from promote.errors import PromotionRefused, plain
+from serve.artifact import hashes
 from serve.artifact.snapshot import Recipe, recorded_python
 from serve.errors import EnvironmentFailed
-from serve.worker.environment import find_python, require_supported, uv
+from serve.worker.environment import WHEELS_ONLY, find_python, require_supported, uv
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A recipe, and the hashes of its packages as the content of hashes.txt."""
+
+    recipe: Recipe
+    hashes: str
+
 
 _COMMENT = re.compile(r"(^|\s)#.*$")
 _TORCH_LABEL = re.compile(r"^((?:torch|torchvision|torchaudio)==[^+\s;]+)\+[^\s;]+")
@@ -29,24 +40,34 @@ def asked(text: str) -> tuple[str, ...]:
     return tuple(line for line in lines if line)
 
 
-async def resolve(model: Path, wanted: Iterable[str], timeout_seconds: float) -> Recipe:
+async def resolve(model: Path, wanted: Iterable[str], timeout_seconds: float, from_source: bool) -> Resolved:
     """The recipe of the model folder, whose requirements are `wanted`, in full; or what can't be resolved."""
     python = recorded_python(model)
     try:
         require_supported(Recipe(python, ()))
         interpreter = await find_python(Recipe(python, ()), timeout_seconds)
-        arguments = (*_COMPILE, "--python", interpreter, str(model / "requirements.txt"))
+        arguments = (
+            *_COMPILE,
+            *(() if from_source else WHEELS_ONLY),
+            "--python",
+            interpreter,
+            str(model / "requirements.txt"),
+        )
         resolved = await uv(arguments, timeout_seconds)
     except EnvironmentFailed as error:
         raise PromotionRefused(f"its environment can't be resolved: {error.message}") from error
-    return Recipe(python, _exact(_portable(asked(resolved), wanted)))
+    try:
+        packages, recorded = hashes.packages(resolved), hashes.text(resolved)
+    except ValueError as error:
+        raise PromotionRefused(f"its environment holds what is not of the form name==version: {error}") from error
+    return Resolved(Recipe(python, _exact(_portable(packages, wanted))), recorded)
 
 
 _COMPILE = (
     "pip",
     "compile",
     "--quiet",
-    "--no-config",
+    "--generate-hashes",
     "--no-header",
     "--no-annotate",
     "--no-emit-index-url",

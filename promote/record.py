@@ -17,7 +17,10 @@ _MOST_NAME = 100
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What the promotion found out itself: the digest of the model as logged, MLflow's version, batching, who, when."""
+    """What the promotion found out itself: the digest of the model as logged, MLflow's version, batching, who, when.
+
+    `pickles` are the model's files that are pickles, by path.
+    """
 
     artifact: str
     mlflow: str
@@ -25,6 +28,7 @@ class Checked:
     why_not_batchable: str
     by: str
     at: str
+    pickles: tuple[str, ...] = ()
 
 
 def pinned_metrics(candidate: Candidate) -> dict[str, float]:
@@ -50,6 +54,7 @@ def promotion(candidate: Candidate, name: str, checked: Checked) -> dict[str, An
         "model_id": candidate.model_id,
         "name": name,
         "params": dict(candidate.params),
+        "pickles": list(checked.pickles),
         "promoted_at": checked.at,
         "promoted_by": checked.by,
         "run": candidate.run,

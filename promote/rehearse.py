@@ -72,10 +72,14 @@ async def rehearse(command: Command, body: Mapping[str, Any], patience: Patience
         raise PromotionRefused(f"the rehearsal failed: {plain(error.message, 500)}") from error
 
 
-async def interpreter(recipe: Recipe, state: Path, patience: Patience, leases: Leases) -> Path:
+async def interpreter(
+    recipe: Recipe, state: Path, patience: Patience, leases: Leases, from_source: bool = False
+) -> Path:
     """The Python executable of the recipe's own environment, which no server removes while `leases` lasts."""
     try:
-        return await environment.interpreter(recipe, state, EnvironmentPolicy.ISOLATED, patience.build_seconds, leases)
+        return await environment.interpreter(
+            recipe, state, EnvironmentPolicy.ISOLATED, patience.build_seconds, leases, from_source
+        )
     except ServeError as error:
         raise PromotionRefused(f"its environment can't be made: {error.message}") from error
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import gc
+import importlib.util
 import os
 import signal
 import socket
@@ -25,9 +26,11 @@ from serve import app as composition
 from serve import log as logging
 from serve.artifact import history
 from serve.artifact.pin import FILENAME, Pin, read
+from serve.artifact.snapshot import Snapshot
 from serve.errors import PinUnreadable, RolloutFailed
 from serve.front.door import Door, Outbox, Ways
 from serve.front.server import Server
+from serve.loader import Loader
 from serve.settings import Settings
 
 T = TypeVar("T")
@@ -61,6 +64,7 @@ def serve(
     settings = _settings(repo, http={"host": host, "port": port}, worker={"count": workers})
     logging.configure(settings.log_level)
     _pin(settings)
+    _require_trusted(settings)
     listener = _listen(settings.http.host, settings.http.port)
     if settings.http.grpc_port is not None:  # bound for good once the event loop runs; here it is only tried
         _listen(settings.http.host, settings.http.grpc_port).close()
@@ -73,15 +77,21 @@ def prepare(context: typer.Context, repo: Repo = None) -> None:
     settings = _settings(repo or context.obj)
     logging.configure(settings.log_level)
     pin = _pin(settings)
+    _require_trusted(settings)
     with _state(settings):
         loader = composition.make_loader(settings, composition.make_metrics())
     try:
-        snapshots = asyncio.run(_until_sigterm(loader.prepare(pin)))
+        snapshots = asyncio.run(_until_sigterm(_prepared(loader, pin)))
     except RolloutFailed as error:
         _exit(error.message, 1)
     except (KeyboardInterrupt, asyncio.CancelledError):
         _exit("interrupted; what was finished is kept", 130)
     log.info("prepared", models=[one.name for one in snapshots], state=str(settings.state))
+
+
+async def _prepared(loader: Loader, pin: Pin) -> list[Snapshot]:
+    await loader.admit(pin)
+    return await loader.prepare(pin)
 
 
 async def _until_sigterm(work: Coroutine[Any, Any, T]) -> T:
@@ -160,6 +170,16 @@ def _pin(settings: Settings) -> Pin:
         _exit(f"{FILENAME} can't be read: {error.strerror}", 2)
     except PinUnreadable as error:
         _exit(error.message, 2)
+
+
+def _require_trusted(settings: Settings) -> None:
+    """What is to be trusted must be there to be asked, or no release would ever go live."""
+    trust = composition.make_trust(settings)
+    for path in (*trust.keys, *trust.certificates, trust.allowed_signers, trust.revoked_signers):
+        if path is not None and not os.access(path, os.R_OK):
+            _exit(f"{path}, which the trust settings name, can't be read", 2)
+    if trust.signed and importlib.util.find_spec("model_signing") is None:
+        _exit("trust.keys and trust.certificates need model-signing: pip install 'pinion-serve[signing]'", 2)
 
 
 @contextlib.contextmanager

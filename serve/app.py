@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from serve import log, scratch
 from serve.artifact import watch
 from serve.artifact.fetch import Limits, Store
+from serve.artifact.trust import Trust
 from serve.aside import Aside
 from serve.front import scoring
 from serve.front.bodies import Bodies
@@ -174,5 +175,21 @@ def make_loader(settings: Settings, metrics: Metrics) -> Loader:
         ),
         build_timeout_seconds=settings.worker.build_timeout_seconds,
         golden_timeout_seconds=settings.rollout.golden_timeout_seconds,
+        from_source=settings.worker.build_from_source,
+        trust=make_trust(settings),
     )
     return Loader(Store(settings.repo, settings.state, settings.artifact.remote), options, metrics)
+
+
+def make_trust(settings: Settings) -> Trust:
+    """Whose word counts, with the names of files made whole: git is run elsewhere."""
+    trust = settings.trust
+    return Trust(
+        keys=tuple(path.resolve() for path in trust.keys),
+        certificates=tuple(path.resolve() for path in trust.certificates),
+        commits=trust.commits,
+        allowed_signers=trust.allowed_signers.resolve() if trust.allowed_signers else None,
+        revoked_signers=trust.revoked_signers.resolve() if trust.revoked_signers else None,
+        allow_pickle=trust.allow_pickle,
+        require_hashes=trust.require_hashes,
+    )

@@ -7,19 +7,21 @@ leased until `collect` is told what is still used.
 import asyncio
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 
 from serve import golden, scratch
-from serve.artifact import collect, fetch, history, snapshot
+from serve.artifact import collect, commits, fetch, formats, hashes, history, signed, snapshot
+from serve.artifact.commits import Origin
 from serve.artifact.fetch import Limits, Store
 from serve.artifact.lease import Leases
 from serve.artifact.pin import Pin
 from serve.artifact.snapshot import Snapshot
-from serve.errors import MachineFailed, PullFailed, ServeError, SnapshotUnreadable
+from serve.artifact.trust import Trust
+from serve.errors import FormatRefused, HashesMissing, MachineFailed, PullFailed, ServeError, SnapshotUnreadable
 from serve.log import working
 from serve.metrics import Metrics
 from serve.worker import environment
@@ -43,6 +45,8 @@ class LoaderOptions:
     pull: Limits
     build_timeout_seconds: float
     golden_timeout_seconds: float
+    from_source: bool = False
+    trust: Trust = field(default_factory=Trust)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +68,12 @@ class Deployed:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """A release that answers requests: its models by name."""
+    """A release that answers requests: its models by name, the commit it is from, whether that one before is newer."""
 
     pin: Pin
     models: Mapping[str, Deployed] = field(default_factory=dict)
+    origin: Origin | None = None
+    older_than_previous: bool = False
 
     @property
     def pools(self) -> frozenset[Pool]:
@@ -85,6 +91,14 @@ class Loader:
     def __init__(self, store: Store, options: LoaderOptions, metrics: Metrics) -> None:
         self._store, self._options, self._metrics = store, options, metrics
         self._leases = Leases()
+
+    async def admit(self, pin: Pin) -> Origin | None:
+        """The commit that `pin` is from; `CommitRefused` where one must verify, and none does."""
+        with _machine():
+            found = await asyncio.to_thread(commits.origin, self._store.repo, pin, self._options.trust)
+        if found is not None and found.signer:
+            log.info("commit verified", commit=found.revision, date=found.date, signer=found.signer)
+        return found
 
     async def prepare(self, pin: Pin) -> list[Snapshot]:
         """Everything a release needs on disk, short of starting it: verified snapshots and environments."""
@@ -104,9 +118,24 @@ class Loader:
         snapshots = [await asyncio.to_thread(snapshot.verified, self._store, model) for model in pin.models]
         for one in snapshots:
             log.info("verified", model=one.name, digest=one.digest)
+        trusted = [await self._trusted(one) for one in snapshots]
+        for one in trusted:
             await self._interpreter(one)
         collect.note_use(folders)
-        return snapshots
+        return trusted
+
+    async def _trusted(self, one: Snapshot) -> Snapshot:
+        """The snapshot, if it is what the operator asks for, with the recipe that is to be built."""
+        trust = self._options.trust
+        if trust.signed:
+            signer = await signed.require(one.folder, one.name, trust)
+            log.info("signature verified", model=one.name, by=signer)
+        if not trust.allow_pickle:
+            await asyncio.to_thread(_require_no_pickle, one)
+        if trust.require_hashes:
+            hashed = await asyncio.to_thread(hashes.hashed, one.folder, one.name, one.recipe)
+            return replace(one, recipe=hashed)
+        return one
 
     async def load(self, snapshots: list[Snapshot], pin: Pin) -> dict[str, Deployed]:
         """Each of these snapshots of `pin` with warm workers, by name; where one fails, none is left."""
@@ -169,7 +198,12 @@ class Loader:
         options = self._options
         with working(f"making the environment of {one.name}: {len(one.recipe.requirements)} packages"):
             return await environment.interpreter(
-                one.recipe, self._store.state, options.environment, options.build_timeout_seconds, self._leases
+                one.recipe,
+                self._store.state,
+                options.environment,
+                options.build_timeout_seconds,
+                self._leases,
+                options.from_source,
             )
 
 
@@ -189,11 +223,22 @@ def _machine() -> Iterator[None]:
         raise MachineFailed(error) from error
 
 
+def _require_no_pickle(one: Snapshot) -> None:
+    """Whatever its promotion recorded, by what is there."""
+    found = formats.pickles(one.model_folder)
+    if found:
+        named = ", ".join(f"model/{path}" for path in found[:5]) + (" and more" if len(found) > 5 else "")
+        safer = formats.safer(snapshot.mlmodel(one.model_folder))
+        raise FormatRefused(f"model '{one.name}' holds pickles ({named}); log it without them: {safer}")
+
+
 def _collect(state: Path, keep_releases: int) -> None:
     needed = set()
     for folder in collect.snapshots(state, keep_releases):
-        with contextlib.suppress(SnapshotUnreadable):  # so it needs none
-            needed.add(environment.digest(snapshot.recipe(folder)))
+        with contextlib.suppress(SnapshotUnreadable, HashesMissing):  # so it needs none
+            plain = snapshot.recipe(folder)
+            needed.add(environment.digest(plain))
+            needed.add(environment.digest(hashes.hashed(folder, folder.name, plain)))
     collect.environments(state, needed)
 
 

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from serve.artifact.commits import Origin
 from serve.artifact.pin import Pin
 from serve.artifact.snapshot import Snapshot
 from serve.errors import FellBack, LoadFailed, RolloutFailed
@@ -113,11 +114,12 @@ class Rollout:
     async def release(self, pin: Pin) -> None:
         """Make `pin` live; `RolloutFailed` where it can't be, with everything as before."""
         began = time.monotonic()
+        origin = await self._loader.admit(pin)  # also of what is warm: it need not have been live as one release
         models = self._warm(pin)
         if models is None:
             models = await self._load(pin, await self._loader.prepare(pin))
-        before = self.models
-        self._switch(Live(pin, {model.name: models[model.name] for model in pin.models}))
+        before, older = self.models, _older(origin, self.live)
+        self._switch(Live(pin, {model.name: models[model.name] for model in pin.models}, origin, older))
         self._announce(before)
         log.info(
             "release live",
@@ -257,6 +259,21 @@ class Rollout:
         await ending
         for one in self.models.values():  # after a rollback one may have the labels that this pool just took away
             one.pool.count()
+
+
+def _older(origin: Origin | None, before: Live | None) -> bool:
+    """Whether a release is from an older commit than the one before; said in the log, where who looks into it looks."""
+    newer = before.origin if before is not None else None
+    if origin is None or newer is None or datetime.fromisoformat(origin.date) >= datetime.fromisoformat(newer.date):
+        return False
+    log.warning(
+        "release older than the one before",
+        commit=origin.revision,
+        date=origin.date,
+        before=newer.revision,
+        before_date=newer.date,
+    )
+    return True
 
 
 def _deaths(pools: list[Pool]) -> int:

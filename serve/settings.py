@@ -7,9 +7,19 @@ impossible values are refused at start. Times are in seconds.
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from serve.artifact.trust import CommitPolicy
 from serve.groups import cores
 from serve.worker.environment import EnvironmentPolicy
 
@@ -82,6 +92,9 @@ class WorkerSettings(_Group):
     """Largest answer of a model; the request of a larger one fails."""
     build_timeout_seconds: PositiveFloat = 1800.0
     """How long making an environment may take."""
+    build_from_source: bool = False
+    """Whether packages may be built from source, which runs what their authors wrote as they are installed. Without it
+    environments are made of wheels alone."""
 
 
 class ArtifactSettings(_Group):
@@ -128,6 +141,38 @@ class RolloutSettings(_Group):
     """Longest such pause."""
 
 
+class TrustSettings(_Group):
+    """Whose word counts: signatures, commits, formats, packages."""
+
+    keys: tuple[Path, ...] = ()
+    """Public keys (PEM, elliptic curve). Where keys or certificates are named, every model must bear a signature by one
+    of them, made by promote --sign; it is checked in the folder that is loaded."""
+    certificates: tuple[Path, ...] = ()
+    """Certificates of authorities (PEM), of whose certificates for signing the same holds."""
+    commits: CommitPolicy = CommitPolicy.NONE
+    """none; or verified: models.dvc is served only as a commit of HEAD, a branch or a tag has it whose signature
+    verifies. A rollback to what was once signed is allowed."""
+    allowed_signers: Path | None = None
+    """Whose SSH signatures verify a commit: an allowed signers file of ssh-keygen. Without it, OpenPGP signatures do,
+    by keys that the server's user trusts at least marginally."""
+    revoked_signers: Path | None = None
+    """SSH keys whose signatures count no more: a revocation list of ssh-keygen, or a file of public keys."""
+    allow_pickle: bool = True
+    """Whether models may hold pickles, which run what they name as they are loaded. Plain Python runs as well: this is
+    about formats, and no sandbox."""
+    require_hashes: bool = False
+    """Whether environments are made of exactly the packages whose hashes were recorded at promotion, and never the
+    server's own."""
+
+    @model_validator(mode="after")
+    def _signers_have_commits(self) -> "TrustSettings":
+        if (self.allowed_signers or self.revoked_signers) and self.commits is CommitPolicy.NONE:
+            raise ValueError("allowed_signers and revoked_signers say nothing unless trust.commits is verified")
+        if self.revoked_signers and not self.allowed_signers:
+            raise ValueError("revoked_signers needs allowed_signers: both are of SSH keys")
+        return self
+
+
 class Settings(BaseSettings):
     """All of it."""
 
@@ -144,6 +189,7 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     artifact: ArtifactSettings = ArtifactSettings()
     rollout: RolloutSettings = RolloutSettings()
+    trust: TrustSettings = TrustSettings()
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
     """debug, info, warning or error."""
 

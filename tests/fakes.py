@@ -146,6 +146,9 @@ class FakeLoader:
         self.used: set[str] = set()  # digests of what was not to be collected
         self.verdicts: asyncio.Queue[Exception | None] = asyncio.Queue()
 
+    async def admit(self, pin: Pin) -> None:
+        """git has no commit of it, and none is asked for."""
+
     async def prepare(self, pin: Pin) -> list[FakeSnapshot]:
         self.prepared.append(pin)
         return [FakeSnapshot(model.name, model.digest) for model in pin.models]

@@ -4,10 +4,10 @@ Works on a detached HEAD, a shallow clone, and beside a stale index.lock; withou
 simply that nothing is known.
 """
 
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from serve.artifact import git
 from serve.artifact.pin import FILENAME, Pin, PinnedModel, read
 from serve.errors import PinUnreadable
 
@@ -27,7 +27,7 @@ class Release:
 
 def releases(repo: Path, revision: str = "HEAD") -> tuple[Release, ...]:
     """Every commit that changed models.dvc up to `revision` (or '--all'), newest first."""
-    told = _git(repo, "log", "--format=%H%x1f%cI%x1f%an%x1f%s", revision, "--", f"./{FILENAME}")
+    told = git.answer(repo, "log", "--format=%H%x1f%cI%x1f%an%x1f%s", revision, "--", f"./{FILENAME}")
     found = []
     for line in (told or b"").decode(errors="replace").split("\n"):  # a subject may hold other line ends
         if not line:
@@ -35,6 +35,19 @@ def releases(repo: Path, revision: str = "HEAD") -> tuple[Release, ...]:
         commit, date, author, subject = line.split("\x1f", 3)
         found.append(Release(commit, date, author, subject, _pin_at(repo, commit)))
     return tuple(found)
+
+
+def holding(repo: Path, data: bytes) -> tuple[str, ...]:
+    """Every commit of HEAD, a branch or a tag whose models.dvc is these very bytes, the oldest first."""
+    blob = (git.answer(repo, "hash-object", "--stdin", given=data) or b"").decode().strip()
+    below = (git.answer(repo, "rev-parse", "--show-prefix") or b"").decode(errors="surrogateescape").strip("\n")
+    walked = git.answer(repo, "rev-list", "--reverse", "--topo-order", "HEAD", "--branches", "--tags") or b""
+    commits = walked.decode().split()
+    asked = "".join(f"{commit}:{below}{FILENAME}\n" for commit in commits).encode(errors="surrogateescape")
+    told = git.answer(repo, "cat-file", "--batch-check=%(objectname)", given=asked) or b""
+    # What a commit lacks is told as '<what was asked> missing', a line as well.
+    found = told.decode(errors="surrogateescape").split("\n")
+    return tuple(commit for commit, one in zip(commits, found, strict=False) if one == blob)
 
 
 def revisions(repo: Path, pin: Pin) -> dict[str, str]:
@@ -53,18 +66,8 @@ def _same(pin: Pin, model: PinnedModel) -> bool:
 
 
 def _pin_at(repo: Path, commit: str) -> Pin | None:
-    data = _git(repo, "show", f"{commit}:./{FILENAME}")
+    data = git.answer(repo, "cat-file", "blob", f"{commit}:./{FILENAME}")
     try:
         return read(data) if data is not None else None
     except PinUnreadable:
         return None
-
-
-def _git(repo: Path, *arguments: str) -> bytes | None:
-    try:
-        done = subprocess.run(
-            ["git", "--no-optional-locks", "-C", str(repo), *arguments], capture_output=True, check=False
-        )
-    except OSError:
-        return None
-    return done.stdout if done.returncode == 0 else None

@@ -4,12 +4,16 @@
     environment.txt   every package of its environment, `name==version` a line
     golden.json       requests and the answers the served model must reproduce
     promotion.json    run, metrics, params, who, when, checks
+    hashes.txt        every package with the hashes its files may have (since 0.2; see `hashes`)
+    model.sig         who signed all the others, where it was signed (see `statement`)
 
-Nothing is executed or imported here; what can't be read is `SnapshotUnreadable`.
+The last two may be missing, as they are from older promotions. Nothing is executed or imported here; what can't be
+read is `SnapshotUnreadable`.
 """
 
 import contextlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,13 +30,20 @@ from serve.artifact.verify import require
 from serve.errors import DigestMismatch, SnapshotUnreadable
 from serve.signature.spec import Signature, parse
 
+# Neither '$' nor '\\', which uv and pip would expand and join, nor '#' or ' --', where more would begin.
+_EXACT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9._, -]*\])? ?== ?[A-Za-z0-9.!+_-]+( ?;[^\\$#;]*)?")
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A recorded environment: Python's version ('3.11.7') and every package, sorted."""
+    """A recorded environment: Python's version ('3.11.7') and every package, sorted.
+
+    With `hashes`, lines of a requirements file, it is made of exactly the files that have them.
+    """
 
     python: str
     requirements: tuple[str, ...]
+    hashes: tuple[str, ...] = ()
 
     @property
     def python_minor(self) -> str:
@@ -152,19 +163,29 @@ def recorded_python(model: Path) -> str:
 def requirements(path: Path) -> tuple[str, ...]:
     """The packages in an environment.txt; every line must be `name==version`, with a marker at most."""
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").split("\n")]
     except (OSError, UnicodeDecodeError) as error:
         raise SnapshotUnreadable(f"{path.name} can't be read: {error}") from error
     found = sorted(line for line in lines if line and not line.startswith("#"))
     for line in found:
-        try:
-            requirement = Requirement(line)
-        except InvalidRequirement as error:
-            raise SnapshotUnreadable(f"{path.name}: '{line[:80]}' is not name==version") from error
-        exact = [one.operator == "==" and not one.version.endswith(".*") for one in requirement.specifier]
-        if requirement.url or exact != [True]:
-            raise SnapshotUnreadable(f"{path.name}: '{line[:80]}' is not name==version")
+        require_exact(line, path.name)
     return tuple(found)
+
+
+def require_exact(line: str, file: str) -> Requirement:
+    """The requirement in one line, which is `name==version`, with a marker at most; `SnapshotUnreadable` otherwise.
+
+    What other tools might take for more than it says here is refused with it: a variable, a line that goes on.
+    """
+    try:
+        requirement = Requirement(line)
+    except InvalidRequirement as error:
+        raise SnapshotUnreadable(f"{file}: {line[:80]!r} is not name==version") from error
+    exact = [one.operator == "==" and not one.version.endswith(".*") for one in requirement.specifier]
+    plain = line.isascii() and line.isprintable() and _EXACT.fullmatch(line) is not None
+    if requirement.url or exact != [True] or not plain:
+        raise SnapshotUnreadable(f"{file}: {line[:80]!r} is not name==version")
+    return requirement
 
 
 def _yaml(path: Path) -> Mapping[str, Any]:

@@ -12,7 +12,10 @@
     └── RolloutFailed      the operator must look; traffic goes on with what is live
         ├── PinTooLarge · RemoteNotTrusted · ListingRefused
         ├── PinUnreadable · PullFailed · DigestMismatch · SnapshotUnreadable · MachineFailed
-        └── EnvironmentFailed · LoadFailed · GoldenMismatch · FellBack
+        ├── EnvironmentFailed · LoadFailed · GoldenMismatch · FellBack
+        ├── SignatureRefused (SignatureMissing, SignatureUnreadable, SignatureOutdated, SignatureLax,
+        │   SignatureOfAnother, SignatureMismatch, SignerUnknown)
+        └── CommitRefused · FormatRefused · HashesMissing
 
 Each class has a stable `code`, used in answers, logs and metrics alike, and one sentence as its message.
 Nothing here knows HTTP: `front/status.py` holds the one table of statuses.
@@ -48,6 +51,19 @@ from serve.errors.rollout import (
     SnapshotUnreadable,
 )
 from serve.errors.root import ServeError
+from serve.errors.trust import (
+    CommitRefused,
+    FormatRefused,
+    HashesMissing,
+    SignatureLax,
+    SignatureMismatch,
+    SignatureMissing,
+    SignatureOfAnother,
+    SignatureOutdated,
+    SignatureRefused,
+    SignatureUnreadable,
+    SignerUnknown,
+)
 from serve.errors.unavailable import (
     AsideDied,
     BodiesFull,
@@ -64,12 +80,15 @@ __all__ = [
     "AsideDied",
     "BadOutput",
     "BodiesFull",
+    "CommitRefused",
     "DeadlineExceeded",
     "DigestMismatch",
     "EnvironmentFailed",
     "FellBack",
     "Flaw",
+    "FormatRefused",
     "GoldenMismatch",
+    "HashesMissing",
     "InternalError",
     "InvalidInputs",
     "ListingRefused",
@@ -94,6 +113,14 @@ __all__ = [
     "RolloutFailed",
     "RouteNotFound",
     "ServeError",
+    "SignatureLax",
+    "SignatureMismatch",
+    "SignatureMissing",
+    "SignatureOfAnother",
+    "SignatureOutdated",
+    "SignatureRefused",
+    "SignatureUnreadable",
+    "SignerUnknown",
     "SnapshotUnreadable",
     "Unavailable",
     "UnsupportedContent",

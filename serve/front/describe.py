@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from serve.artifact.commits import Origin
 from serve.artifact.pin import Pin
 from serve.front.readiness import Readiness
-from serve.rollout import Deployed, Rollout
+from serve.rollout import Deployed, Live, Rollout
 from serve.signature.spec import Column, Param, Signature, TensorSpec, words
 from serve.worker.pool import Pool
 
@@ -17,6 +18,7 @@ def models(rollout: Rollout) -> dict[str, Any]:
         "desired": pin(rollout.desired),
         "live": pin(rollout.live.pin if rollout.live else None),
         "held": pin(rollout.held.pin if rollout.held else None),
+        "release": release(rollout.live),
         "failure": failure(rollout),
     }
 
@@ -58,6 +60,19 @@ def deployed(one: Deployed) -> dict[str, Any]:
 def pin(one: Pin | None) -> dict[str, Any] | None:
     """The digest of each model that a pin names."""
     return {model.name: model.digest for model in one.models} if one is not None else None
+
+
+def release(live: Live | None) -> dict[str, Any] | None:
+    """The commit that the live release is from ('' where git has none), its age, and who signed it, where asked."""
+    if live is None:
+        return None
+    origin = live.origin or Origin("", "")
+    return {
+        "commit": origin.revision,
+        "date": origin.date,
+        "signer": origin.signer,
+        "older_than_previous": live.older_than_previous,
+    }
 
 
 def failure(rollout: Rollout) -> dict[str, str] | None:

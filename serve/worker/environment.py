@@ -33,7 +33,13 @@ from serve.scratch import writable
 log = structlog.get_logger()
 
 OLDEST, NEWEST = (3, 9), (3, 13)
+WHEELS_ONLY = ("--only-binary", ":all:")
 _COMPLETE = ".complete"
+# A uv that outlived us would go on in a folder that the next server builds anew: prctl(PR_SET_PDEATHSIG, SIGKILL).
+_DIES_WITH_US = (
+    "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9);"
+    "os.getppid() == int(sys.argv[1]) or os._exit(1); os.execv(sys.argv[2], sys.argv[2:])"
+)
 
 
 class EnvironmentPolicy(enum.StrEnum):
@@ -44,13 +50,19 @@ class EnvironmentPolicy(enum.StrEnum):
 
 
 async def interpreter(
-    recipe: Recipe, state: Path, policy: EnvironmentPolicy, timeout_seconds: float, leases: Leases
+    recipe: Recipe,
+    state: Path,
+    policy: EnvironmentPolicy,
+    timeout_seconds: float,
+    leases: Leases,
+    from_source: bool = False,
 ) -> Path:
     """The Python executable of the recipe's environment, built where it is not there yet, and kept by `leases`.
 
-    Raises `EnvironmentFailed` where that Python can't be had or a package can't be installed.
+    Of wheels alone, so that nothing runs as they are installed, unless `from_source`. Raises `EnvironmentFailed` where
+    that Python can't be had or a package can't be installed.
     """
-    if policy is EnvironmentPolicy.AUTO and satisfied_here(recipe):
+    if policy is EnvironmentPolicy.AUTO and not recipe.hashes and satisfied_here(recipe):
         return Path(sys.executable)
     require_supported(recipe)
     folder = place(recipe, state)
@@ -62,7 +74,7 @@ async def interpreter(
     folder.parent.mkdir(parents=True, exist_ok=True)
     async with AsyncFileLock(f"{folder}.lock", run_in_executor=False, poll_interval=0.2):
         if not (folder / _COMPLETE).is_file():
-            await _build(recipe, folder, python, timeout_seconds)
+            await _build(recipe, folder, python, timeout_seconds, from_source)
         leases.take(folder)  # before another may have the lock, and so may remove it
     return python
 
@@ -73,8 +85,8 @@ def place(recipe: Recipe, state: Path) -> Path:
 
 
 def digest(recipe: Recipe) -> str:
-    """Names an environment: Python's minor version, this platform, and every requirement, hashed (hex)."""
-    text = "\n".join((recipe.python_minor, platform.machine(), sys.platform, *recipe.requirements))
+    """Names an environment: Python's minor version, this platform, every requirement and its hashes, hashed (hex)."""
+    text = "\n".join((recipe.python_minor, platform.machine(), sys.platform, *recipe.requirements, *recipe.hashes))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -105,25 +117,27 @@ def require_supported(recipe: Recipe) -> None:
         )
 
 
-async def _build(recipe: Recipe, folder: Path, python: Path, timeout_seconds: float) -> None:
+async def _build(recipe: Recipe, folder: Path, python: Path, timeout_seconds: float, from_source: bool) -> None:
     log.info("building environment", python=recipe.python_minor, packages=len(recipe.requirements))
     await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
     found = await find_python(recipe, timeout_seconds)
     await uv(("venv", "--quiet", "--no-project", "--python", found, str(folder)), timeout_seconds)
     listed = folder / "environment.txt"
-    listed.write_text("\n".join(recipe.requirements) + "\n", encoding="utf-8")
+    listed.write_text("\n".join(recipe.hashes or recipe.requirements) + "\n", encoding="utf-8")
     # Not --no-deps: a torch for GPUs brings its CUDA libraries, which it pins itself and a CPU machine has not.
-    await uv(
-        ("pip", "install", "--no-config", "--compile-bytecode", "--python", str(python), "--requirement", str(listed)),
-        timeout_seconds,
-    )
+    install = ["pip", "install", "--compile-bytecode", "--python", str(python), "--requirement", str(listed)]
+    install += ["--require-hashes"] if recipe.hashes else []
+    install += [] if from_source else WHEELS_ONLY
+    await uv(install, timeout_seconds)
     (folder / _COMPLETE).touch()
 
 
 async def find_python(recipe: Recipe, timeout_seconds: float) -> str:
     """Path of an interpreter of the recipe's minor version; fetched by uv where the machine has none and may."""
     try:
-        return await uv(("python", "find", "--no-project", "--no-python-downloads", recipe.python_minor), 60)
+        return await uv(
+            ("python", "find", "--system", "--no-project", "--no-python-downloads", recipe.python_minor), 60
+        )
     except EnvironmentFailed:
         log.info("fetching python", version=recipe.python_minor)
     try:
@@ -180,7 +194,13 @@ async def uv(arguments: Sequence[str], timeout_seconds: float) -> str:
 @contextlib.asynccontextmanager
 async def _started(arguments: Sequence[str]) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-IS",
+        "-c",
+        _DIES_WITH_US,
+        str(os.getpid()),
         find_uv_bin(),
+        "--no-config",  # where we were started, there may be a uv.toml that is not the operator's
         *arguments,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,

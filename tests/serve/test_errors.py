@@ -50,4 +50,5 @@ def test_only_failures_that_may_pass_by_themselves_are_tried_again() -> None:
         errors.DigestMismatch,
         errors.EnvironmentFailed,
         errors.MachineFailed,
+        errors.CommitRefused,
     }

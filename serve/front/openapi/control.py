@@ -16,9 +16,12 @@ SCHEMAS: Schemas = {
             "desired": _DIGESTS,
             "live": _DIGESTS,
             "held": _HELD,
+            "release": nullable(ref("Release")),
             "failure": nullable(ref("Failure")),
         }
     ),
+    "Release": record({"commit": _TEXT, "date": _TEXT, "signer": _TEXT, "older_than_previous": {"type": "boolean"}})
+    | {"description": "The commit that the live release is from, where git has one, and its signer, where asked."},
     "Model": record(
         {
             "name": _TEXT,
