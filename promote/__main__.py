@@ -153,7 +153,7 @@ def _plan(repo: Path, candidate: source.Candidate, name: str, dry_run: bool) -> 
     state = (settings.artifact.state or repo / ".pinion").resolve()
     state.mkdir(parents=True, exist_ok=True)
     (state / ".gitignore").write_text("*\n", encoding="utf-8")
-    return Plan(candidate, name, Store(repo, state), patience, dry_run)
+    return Plan(candidate, name, Store(repo, state), patience, dry_run, settings.confinement)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from promote.source import Candidate
 from serve.artifact.fetch import Store
+from serve.worker.confinement import Confinement
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Plan:
     store: Store
     patience: Patience
     dry_run: bool = False
+    confinement: Confinement = Confinement()  # noqa: RUF009  # frozen
 
     @property
     def work(self) -> Path:

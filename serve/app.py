@@ -169,5 +169,6 @@ def make_loader(settings: Settings, metrics: Metrics) -> Loader:
         pull_timeout_seconds=settings.artifact.pull_timeout_seconds,
         build_timeout_seconds=settings.worker.build_timeout_seconds,
         golden_timeout_seconds=settings.rollout.golden_timeout_seconds,
+        confinement=settings.confinement,
     )
     return Loader(Store(settings.repo, settings.state), options, metrics)

@@ -23,6 +23,7 @@ from serve.errors import MachineFailed, PullFailed, ServeError, SnapshotUnreadab
 from serve.log import working
 from serve.metrics import Metrics
 from serve.worker import environment
+from serve.worker.confinement import Confinement
 from serve.worker.environment import EnvironmentPolicy
 from serve.worker.pool import Pool, PoolLimits
 from serve.worker.process import Command
@@ -43,6 +44,7 @@ class LoaderOptions:
     pull_timeout_seconds: float
     build_timeout_seconds: float
     golden_timeout_seconds: float
+    confinement: Confinement = Confinement()  # noqa: RUF009  # frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,7 @@ class Loader:
             threads=options.threads,
             state=self._store.state,
             row_by_row=one.promotion.batchable,
+            confinement=options.confinement,
         )
         pool = Pool(command, options.limits, self._metrics, one.promotion.batchable)
         with working(f"loading {one.name}"):

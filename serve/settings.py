@@ -7,11 +7,30 @@ impossible values are refused at start. Times are in seconds.
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from serve.groups import cores
+from serve.worker.confinement import Confinement, SandboxPolicy
 from serve.worker.environment import EnvironmentPolicy
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError("must be an absolute path")
+    return path
+
+
+_AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 
 
 class _Group(BaseModel):
@@ -82,6 +101,16 @@ class WorkerSettings(_Group):
     """Largest answer of a model; the request of a larger one fails."""
     build_timeout_seconds: PositiveFloat = 1800.0
     """How long making an environment may take."""
+    sandbox: SandboxPolicy = SandboxPolicy.AUTO
+    """auto: a model's process is confined as far as the kernel can, and the log and /models say what it can't;
+    required: a release fails where the kernel has no Landlock or no seccomp; off: it may do what the server's user
+    may."""
+    network: bool = False
+    """Whether models may use the network, and the machine's sockets."""
+    readable: tuple[_AbsolutePath, ...] = ()
+    """Files and folders that models may read beside their own, as in ["/srv/vocabulary"]."""
+    writable: tuple[_AbsolutePath, ...] = ()
+    """Files and folders that models may read and write beside their scratch folder."""
 
 
 class ArtifactSettings(_Group):
@@ -149,6 +178,12 @@ class Settings(BaseSettings):
     def predict_timeout_seconds(self) -> float:
         """How long a batch may take the model."""
         return self.worker.predict_timeout_seconds or self.http.request_timeout_seconds / 2
+
+    @property
+    def confinement(self) -> Confinement:
+        """How the models' processes are confined."""
+        worker = self.worker
+        return Confinement(worker.sandbox, worker.network, worker.readable, worker.writable)
 
     @property
     def threads(self) -> int:

@@ -11,7 +11,7 @@
     ├── InternalError      we must look
     └── RolloutFailed      the operator must look; traffic goes on with what is live
         ├── PinUnreadable · PullFailed · DigestMismatch · SnapshotUnreadable · MachineFailed
-        └── EnvironmentFailed · LoadFailed · GoldenMismatch · FellBack
+        └── EnvironmentFailed · SandboxFailed · LoadFailed · GoldenMismatch · FellBack
 
 Each class has a stable `code`, used in answers, logs and metrics alike, and one sentence as its message.
 Nothing here knows HTTP: `front/status.py` holds the one table of statuses.
@@ -41,6 +41,7 @@ from serve.errors.rollout import (
     PinUnreadable,
     PullFailed,
     RolloutFailed,
+    SandboxFailed,
     SnapshotUnreadable,
 )
 from serve.errors.root import ServeError
@@ -86,6 +87,7 @@ __all__ = [
     "RequestRejected",
     "RolloutFailed",
     "RouteNotFound",
+    "SandboxFailed",
     "ServeError",
     "SnapshotUnreadable",
     "Unavailable",
