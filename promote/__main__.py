@@ -172,6 +172,7 @@ def _plan(repo: Path, candidate: source.Candidate, name: str, dry_run: bool) -> 
         dry_run,
         allow_pickle=settings.trust.allow_pickle,
         from_source=settings.worker.build_from_source,
+        confinement=settings.confinement,
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from promote.sign import Signer
 from promote.source import Candidate
 from serve.artifact.fetch import Store
+from serve.worker.confinement import Confinement
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Plan:
     signer: Signer | None = None
     allow_pickle: bool = True
     from_source: bool = False
+    confinement: Confinement = Confinement()  # noqa: RUF009  # frozen
 
     @property
     def work(self) -> Path:

@@ -66,7 +66,8 @@ async def rehearse(command: Command, body: Mapping[str, Any], patience: Patience
         async with _pool(command, patience.load_seconds) as pool:
             return await _observe(body, _Served(pool, signature, patience.predict_seconds))
     except PredictFailed as error:
-        told = f"its example makes it fail: {error.kind}: {plain(error.detail, 400)}"
+        hint = command.confinement.hint(error.detail)
+        told = f"its example makes it fail: {error.kind}: {plain(error.detail, 400)}{hint}"
         raise PromotionRefused(f"the rehearsal failed: {told}") from error
     except ServeError as error:
         raise PromotionRefused(f"the rehearsal failed: {plain(error.message, 500)}") from error

@@ -87,7 +87,8 @@ async def _rehearsed(
     with Leases() as leases:
         python = await rehearse.interpreter(resolved.recipe, plan.store.state, plan.patience, leases, plan.from_source)
         progress.begins("rehearsing")
-        command = Command(plan.name, "", model, python, threads=1, state=plan.work)
+        confinement = plan.confinement
+        command = Command(plan.name, "", model, python, threads=1, state=plan.work, confinement=confinement)
         found = await rehearse.rehearse(command, body, plan.patience)
     batches = f"one request at a time ({found.why_not_batchable})" if found.why_not_batchable else "in batches"
     progress.found("rehearsed", f"answers its example, in its own environment, {batches}")

@@ -177,6 +177,7 @@ def make_loader(settings: Settings, metrics: Metrics) -> Loader:
         golden_timeout_seconds=settings.rollout.golden_timeout_seconds,
         from_source=settings.worker.build_from_source,
         trust=make_trust(settings),
+        confinement=settings.confinement,
     )
     return Loader(Store(settings.repo, settings.state, settings.artifact.remote), options, metrics)
 

@@ -25,6 +25,7 @@ from serve.errors import FormatRefused, HashesMissing, MachineFailed, PullFailed
 from serve.log import working
 from serve.metrics import Metrics
 from serve.worker import environment
+from serve.worker.confinement import Confinement
 from serve.worker.environment import EnvironmentPolicy
 from serve.worker.pool import Pool, PoolLimits
 from serve.worker.process import Command
@@ -47,6 +48,7 @@ class LoaderOptions:
     golden_timeout_seconds: float
     from_source: bool = False
     trust: Trust = field(default_factory=Trust)
+    confinement: Confinement = Confinement()  # noqa: RUF009  # frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,7 @@ class Loader:
             threads=options.threads,
             state=self._store.state,
             row_by_row=one.promotion.batchable,
+            confinement=options.confinement,
         )
         pool = Pool(command, options.limits, self._metrics, one.promotion.batchable)
         with working(f"loading {one.name}"):

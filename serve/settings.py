@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -21,7 +22,17 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from serve.artifact.trust import CommitPolicy
 from serve.groups import cores
+from serve.worker.confinement import Confinement, SandboxPolicy
 from serve.worker.environment import EnvironmentPolicy
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError("must be an absolute path")
+    return path
+
+
+_AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 
 
 class _Group(BaseModel):
@@ -95,6 +106,16 @@ class WorkerSettings(_Group):
     build_from_source: bool = False
     """Whether packages may be built from source, which runs what their authors wrote as they are installed. Without it
     environments are made of wheels alone."""
+    sandbox: SandboxPolicy = SandboxPolicy.AUTO
+    """auto: a model's process is confined as far as the kernel can, and the log and /models say what it can't;
+    required: a release fails where the kernel has no Landlock or no seccomp; off: it may do what the server's user
+    may."""
+    network: bool = False
+    """Whether models may use the network, and the machine's sockets."""
+    readable: tuple[_AbsolutePath, ...] = ()
+    """Files and folders that models may read beside their own, as in ["/srv/vocabulary"]."""
+    writable: tuple[_AbsolutePath, ...] = ()
+    """Files and folders that models may read and write beside their scratch folder."""
 
 
 class ArtifactSettings(_Group):
@@ -205,6 +226,12 @@ class Settings(BaseSettings):
     def predict_timeout_seconds(self) -> float:
         """How long a batch may take the model."""
         return self.worker.predict_timeout_seconds or self.http.request_timeout_seconds / 2
+
+    @property
+    def confinement(self) -> Confinement:
+        """How the models' processes are confined."""
+        worker = self.worker
+        return Confinement(worker.sandbox, worker.network, worker.readable, worker.writable)
 
     @property
     def threads(self) -> int:

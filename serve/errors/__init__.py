@@ -12,7 +12,7 @@
     └── RolloutFailed      the operator must look; traffic goes on with what is live
         ├── PinTooLarge · RemoteNotTrusted · ListingRefused
         ├── PinUnreadable · PullFailed · DigestMismatch · SnapshotUnreadable · MachineFailed
-        ├── EnvironmentFailed · LoadFailed · GoldenMismatch · FellBack
+        ├── EnvironmentFailed · SandboxFailed · LoadFailed · GoldenMismatch · FellBack
         ├── SignatureRefused (SignatureMissing, SignatureUnreadable, SignatureOutdated, SignatureLax,
         │   SignatureOfAnother, SignatureMismatch, SignerUnknown)
         └── CommitRefused · FormatRefused · HashesMissing
@@ -48,6 +48,7 @@ from serve.errors.rollout import (
     PullFailed,
     RemoteNotTrusted,
     RolloutFailed,
+    SandboxFailed,
     SnapshotUnreadable,
 )
 from serve.errors.root import ServeError
@@ -112,6 +113,7 @@ __all__ = [
     "RequestRejected",
     "RolloutFailed",
     "RouteNotFound",
+    "SandboxFailed",
     "ServeError",
     "SignatureLax",
     "SignatureMismatch",

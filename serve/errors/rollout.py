@@ -84,6 +84,12 @@ class LoadFailed(RolloutFailed):
     code = "load_failed"
 
 
+class SandboxFailed(RolloutFailed):
+    """A model's process could not be confined as the settings require."""
+
+    code = "sandbox_failed"
+
+
 class GoldenMismatch(RolloutFailed):
     """The loaded model does not reproduce the answers recorded at its promotion."""
 

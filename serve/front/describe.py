@@ -53,6 +53,7 @@ def deployed(one: Deployed) -> dict[str, Any]:
         "signature": signature(one.snapshot.signature),
         "batchable": one.snapshot.promotion.batchable,
         "python": one.snapshot.recipe.python,
+        "sandbox": one.pool.sandbox.facts,
         "workers": one.pool.workers,
     }
 

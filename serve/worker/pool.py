@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import structlog
+
 from serve.batch.batcher import Batcher, Entry, StreamEntry
 from serve.batch.chunks import Chunks
 from serve.batch.policy import Policy
@@ -21,11 +23,14 @@ from serve.child import wire
 from serve.errors import DeadlineExceeded, NotReady, RolloutFailed, WorkerCrashed
 from serve.metrics import Metrics
 from serve.signature.binding import Bound
+from serve.worker.confinement import Sandbox
 from serve.worker.process import Command, Process, State
 from serve.worker.shared import PoolLimits, Shared
 from serve.worker.worker import Worker
 
 __all__ = ["Pool", "PoolLimits", "PoolState"]
+
+log = structlog.get_logger()
 
 _WARM_SECONDS, _WARM_TIMES = 3.0, 8
 
@@ -85,6 +90,7 @@ class Pool:
             raise
         self._tasks = [asyncio.create_task(worker.run()) for worker in self._workers]
         self.streams = all(process.facts.get("streams") for process in self._processes)
+        self._tell_sandbox()
         self.state = PoolState.READY
         self.count()
 
@@ -189,6 +195,15 @@ class Pool:
     def workers(self) -> Sequence[Mapping[str, Any]]:
         """Each worker's state, pid and the versions it runs under."""
         return [{"state": one.state, "pid": one.pid, **one.facts} for one in self._processes]
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """What is in force in the workers' processes."""
+        return self._processes[0].sandbox
+
+    def _tell_sandbox(self) -> None:
+        tell = log.warning if self.sandbox.open else log.info
+        tell("sandbox", model=self.name, **self.sandbox.facts)
 
     async def drain(self, timeout_seconds: float) -> None:
         """Take no more requests, finish what was taken within `timeout_seconds`, then stop."""

@@ -9,7 +9,6 @@ import asyncio
 import enum
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,17 @@ import structlog
 from serve import scratch
 from serve.child import wire
 from serve.errors import LoadFailed, MachineFailed
+from serve.worker import command as commands
 from serve.worker import link
+from serve.worker.command import CHILD, Command
+from serve.worker.confinement import UNCONFINED
 from serve.worker.ending import Memory, kill_group, leave_nothing
 from serve.worker.output import Output
-from serve.worker.variables import child_environment
+
+__all__ = ["CHILD", "NEXT", "Command", "Died", "Process", "State"]
 
 log = structlog.get_logger()
 
-CHILD = Path(wire.__file__).parent
 _LAST_WORDS_SECONDS = 1.0
 
 
@@ -50,25 +52,6 @@ class Died(Exception):
     """The process ended while something was asked of it; the message says how."""
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
-    """How to start a child: its model, its interpreter, its threads, the state folder for its scratch, its device.
-
-    `device` is "cpu", "cuda" or "cuda:N"; where it is empty, MLflow chooses. Answers are no larger than
-    `max_answer_bytes`, and have the rows asked where the model is known to answer `row_by_row`.
-    """
-
-    name: str
-    digest: str
-    folder: Path
-    python: Path
-    threads: int
-    state: Path
-    device: str = ""
-    max_answer_bytes: int = wire.MAX_BODY_BYTES
-    row_by_row: bool = False
-
-
 class Process:
     """A child that holds one model."""
 
@@ -77,6 +60,7 @@ class Process:
         self.died = asyncio.Event()
         self.how = ""
         self.facts: Mapping[str, Any] = {}
+        self.sandbox = UNCONFINED  # what is in force, once it is known
         self.pid = 0
         self._command = command
         self._pending: asyncio.Future[wire.Message] | None = None
@@ -85,7 +69,10 @@ class Process:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, timeout_seconds: float) -> None:
-        """Spawn and load, then READY; `LoadFailed` where the model can't be or takes too long, or `MachineFailed`."""
+        """Spawn and load, then READY; `LoadFailed` where the model can't be or takes too long, or `MachineFailed`.
+
+        `SandboxFailed` where the process can't be confined as it must be.
+        """
         name = self._command.name
         try:
             async with asyncio.timeout(timeout_seconds):
@@ -101,7 +88,8 @@ class Process:
             raise MachineFailed(error) from error
         if isinstance(reply, wire.Failed):
             log.error("load failed", model=name, trace=reply.fault.trace)
-            raise LoadFailed(f"model '{name}' can't be loaded: {reply.fault.kind}: {reply.fault.message}")
+            hint = self._command.confinement.hint(reply.fault.message)
+            raise LoadFailed(f"model '{name}' can't be loaded: {reply.fault.kind}: {reply.fault.message}{hint}")
         if not isinstance(reply, wire.Ready):
             raise LoadFailed(f"model '{name}' answered out of turn while loading")
         if self.died.is_set():  # with "ready" as its last word
@@ -183,7 +171,7 @@ class Process:
         place = scratch.make(self._command.state)
         try:
             with theirs:
-                child = await self._exec(theirs.fileno(), place)
+                child, confined = await commands.start(self._command, theirs.fileno(), place)
             self.pid = child.pid
             ours.setblocking(False)
             self._loop = asyncio.get_running_loop()
@@ -200,22 +188,7 @@ class Process:
             asyncio.create_task(self._relay(child.stderr, "stderr")),
             asyncio.create_task(leave_nothing(child)),
         ]
-
-    async def _exec(self, descriptor: int, place: Path) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
-            str(self._command.python),
-            "-I",  # nothing of the operator's Python settings
-            "-B",  # no bytecode: a snapshot stays as it was verified
-            str(CHILD),
-            str(descriptor),
-            pass_fds=(descriptor,),
-            cwd=place,
-            env=child_environment(place, self._command.threads, self._command.device),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
+        self.sandbox = await confined
 
     async def _ask(self, message: wire.Message, timeout_seconds: float | None = None) -> wire.Message:
         if self.state is State.DEAD:

@@ -1,0 +1,58 @@
+"""Shut this process in as it is asked to, say on a pipe what is in force, and become the command.
+
+ASKED is JSON: `report`, the pipe's descriptor; `folder`, where the command is to begin, if anywhere else; `network`,
+whether that is granted; `rules`, pairs of a path and a grant of `landlock.GRANTS`. The report is a line of JSON, or one
+with `failed` in its place, or one with `absent` behind it where the command can't begin. The pipe closes as it does.
+"""
+
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+import landlock
+import privileges
+import seccomp
+import spaces
+from linux import prctl
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> int:
+    """Never returns but in failure."""
+    asked: dict[str, Any] = json.loads(sys.argv[1])
+    os.set_inheritable(asked["report"], False)
+    try:
+        _tell(asked["report"], _confine(asked))
+    except OSError as error:
+        _tell(asked["report"], {"failed": str(error)})
+        return 1
+    try:
+        os.execv(sys.argv[2], sys.argv[2:])  # noqa: S606  # no shell is what is wanted
+    except OSError as error:
+        _tell(asked["report"], {"absent": str(error)})
+        return 1
+
+
+def _confine(asked: dict[str, Any]) -> dict[str, Any]:
+    network, rules = bool(asked["network"]), [(path, grant) for path, grant in asked["rules"]]
+    namespaces = spaces.enter(network, [path for path, grant in rules if grant == "write"])
+    os.chdir(asked.get("folder", "."))  # by its path, which leads to what may be written from now on
+    if "mount" in namespaces:
+        rules.append(("/dev/shm", "write"))  # noqa: S108  # our own
+    privileges.drop()
+    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # to die with the server; not before, for who loses privileges loses this
+    known = landlock.version()
+    if known:
+        landlock.restrict(known, rules, network)
+    return {"landlock": known, "seccomp": seccomp.install(network), "namespaces": namespaces}
+
+
+def _tell(pipe: int, what: dict[str, Any]) -> None:
+    os.write(pipe, json.dumps(what).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

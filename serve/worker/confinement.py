@@ -1,0 +1,148 @@
+"""How a process is confined: what the operator asks, the command line that sees to it, and what came of it.
+
+`serve/sandbox` does it, in the process itself, before anything of the model runs there. What this kernel does not give
+is said in words (`Sandbox.open`), and never passed over.
+"""
+
+import asyncio
+import enum
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from serve import sandbox
+from serve.errors import SandboxFailed
+from serve.worker import places
+from serve.worker.places import Rule
+
+_LAUNCHER = Path(sandbox.__file__).parent
+_REFUSALS = ("Permission denied", "Operation not permitted", "Read-only file system")
+
+
+class SandboxPolicy(enum.StrEnum):
+    """Whether a model's process is confined."""
+
+    AUTO = "auto"
+    REQUIRED = "required"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """What the operator asks: how strictly, whether the network is granted, and which paths beside the model's own."""
+
+    policy: SandboxPolicy = SandboxPolicy.AUTO
+    network: bool = False
+    readable: tuple[Path, ...] = ()
+    writable: tuple[Path, ...] = ()
+
+    def hint(self, message: str) -> str:
+        """What to say behind an error that may be the confinement's doing; '' where it is not."""
+        if self.policy is SandboxPolicy.OFF or not any(one in message for one in _REFUSALS):
+            return ""
+        return (
+            " (a model's process reads its own files, writes its scratch folder and has no network;"
+            " worker.readable, worker.writable and worker.network grant more)"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """What is in force in a process: Landlock's version (0: none), seccomp, namespaces; `open` says what is not."""
+
+    policy: str
+    landlock: int = 0
+    seccomp: bool = False
+    namespaces: tuple[str, ...] = ()
+    network: str = "granted"
+    open: tuple[str, ...] = ()
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """For the log and `/models`."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+UNCONFINED = Sandbox("off", open=("it may do what the server's user may",))
+
+
+def launcher(
+    confinement: Confinement, python: Path, rules: Sequence[Rule], folder: Path | None, devices: bool, report: int
+) -> list[str]:
+    """What to put before a command that begins with `python`, so that it runs confined, in `folder` where one is named.
+
+    `rules` are granted beside what the system and that interpreter need. What is in force is told on the descriptor
+    `report`, which the process must inherit.
+    """
+    asked = {
+        "report": report,
+        "network": confinement.network,
+        "rules": [
+            *places.system(devices),
+            *places.interpreter(python),
+            *((str(path), "read") for path in confinement.readable),
+            *((str(path), "write") for path in confinement.writable),
+            *rules,
+        ],
+        **({"folder": str(folder)} if folder is not None else {}),
+    }
+    return [sys.executable, "-I", "-S", str(_LAUNCHER), json.dumps(asked)]
+
+
+async def confined(confinement: Confinement, pipe: int) -> Sandbox:
+    """What is in force in the process at the other end of `pipe`, which is closed in the end, once it is confined.
+
+    `SandboxFailed` where it is not what must be, or can't be; `FileNotFoundError` where it can't begin then.
+    """
+    reader = asyncio.StreamReader()
+    protocol = asyncio.StreamReaderProtocol(reader)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, os.fdopen(pipe, "rb", 0))
+    try:
+        return in_force(confinement, await reader.read())
+    finally:
+        transport.close()
+
+
+def in_force(confinement: Confinement, report: bytes) -> Sandbox:
+    """What a process reports, with the errors of `confined`."""
+    said: dict[str, Any] = {}
+    for line in report.splitlines():
+        said.update(json.loads(line))
+    if "absent" in said:
+        raise FileNotFoundError(said["absent"])
+    if "landlock" not in said:
+        raise SandboxFailed(f"a model's process could not be confined: {said.get('failed', 'it ended')}")
+    missing = [word for word, there in (("Landlock", said["landlock"]), ("seccomp", said["seccomp"])) if not there]
+    if confinement.policy is SandboxPolicy.REQUIRED and missing:
+        raise SandboxFailed(f"worker.sandbox is required, and the kernel has no {' and no '.join(missing)} to offer")
+    return Sandbox(
+        str(confinement.policy),
+        said["landlock"],
+        said["seccomp"],
+        tuple(said["namespaces"]),
+        _network(confinement, said),
+        tuple(_open(said)),
+    )
+
+
+def _network(confinement: Confinement, said: Mapping[str, Any]) -> str:
+    if confinement.network:
+        return "granted"
+    return "none" if said["seccomp"] or "network" in said["namespaces"] else "open"
+
+
+def _open(said: Mapping[str, Any]) -> list[str]:
+    """What a model may do that it should not, in words."""
+    landlock, seccomp, mount = said["landlock"], said["seccomp"], "mount" in said["namespaces"]
+    told = [
+        (landlock == 0, "no Landlock: it may read what the server's user may" + ("" if mount else ", and write it")),
+        (0 < landlock < 3, "Landlock before its version 3: it may truncate files that it may read"),
+        (landlock < 6, "Landlock before its version 6: it may send signals to processes of the server's user"),
+        (not seccomp, "no seccomp: it may use every system call, and start what outlives it"),
+        (not mount, "no namespaces: it may change modes and dates of files of the server's user"),
+    ]
+    return [words for is_open, words in told if is_open]
