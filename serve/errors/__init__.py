@@ -2,10 +2,12 @@
 
     ServeError
     ├── RequestRejected    the caller must change the request
-    │   ├── MalformedRequest · InvalidInputs · PayloadTooLarge · UnsupportedContent · NotAcceptable
+    │   ├── MalformedRequest (TooDeep) · TargetTooLong · HeadersTooLarge · RequestTooSlow
+    │   ├── InvalidInputs · PayloadTooLarge · UnsupportedContent · NotAcceptable
     │   └── ModelNotFound · VersionNotFound · RouteNotFound · MethodNotAllowed
     ├── Unavailable        the caller may try again
     │   ├── QueueFull (WaitTooLong, BodiesFull) · DeadlineExceeded (ReadTooSlowly) · WorkerDied (AsideDied) · NotReady
+    │   └── TooManyConnections
     ├── ModelFailed        the model's author must look
     │   └── PredictFailed · BadOutput · OutputTooLarge · WorkerCrashed
     ├── InternalError      we must look
@@ -20,6 +22,7 @@ Nothing here knows HTTP: `front/status.py` holds the one table of statuses.
 from serve.errors.failed import BadOutput, InternalError, ModelFailed, OutputTooLarge, PredictFailed, WorkerCrashed
 from serve.errors.rejected import (
     Flaw,
+    HeadersTooLarge,
     InvalidInputs,
     MalformedRequest,
     MethodNotAllowed,
@@ -27,7 +30,10 @@ from serve.errors.rejected import (
     NotAcceptable,
     PayloadTooLarge,
     RequestRejected,
+    RequestTooSlow,
     RouteNotFound,
+    TargetTooLong,
+    TooDeep,
     UnsupportedContent,
     VersionNotFound,
 )
@@ -51,6 +57,7 @@ from serve.errors.unavailable import (
     NotReady,
     QueueFull,
     ReadTooSlowly,
+    TooManyConnections,
     Unavailable,
     WaitTooLong,
     WorkerDied,
@@ -66,6 +73,7 @@ __all__ = [
     "FellBack",
     "Flaw",
     "GoldenMismatch",
+    "HeadersTooLarge",
     "InternalError",
     "InvalidInputs",
     "LoadFailed",
@@ -84,10 +92,14 @@ __all__ = [
     "QueueFull",
     "ReadTooSlowly",
     "RequestRejected",
+    "RequestTooSlow",
     "RolloutFailed",
     "RouteNotFound",
     "ServeError",
     "SnapshotUnreadable",
+    "TargetTooLong",
+    "TooDeep",
+    "TooManyConnections",
     "Unavailable",
     "UnsupportedContent",
     "VersionNotFound",
