@@ -47,11 +47,6 @@ class Body:
             if not message.get("more_body"):
                 return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def announce(self, size: int) -> None:
-        """So much is to come; `PayloadTooLarge` where no more than that is known to be too much."""
-        if size > self._bodies.max_bytes:
-            raise self._too_large()
-
     def release(self) -> None:
         """The request is answered: its body no longer counts."""
         self._bodies.held -= self._size
@@ -63,9 +58,11 @@ class Body:
         self._size += more
         bodies.held += more
         if self._size > bodies.max_bytes:
-            raise self._too_large()
+            raise too_large(bodies.max_bytes)
         if bodies.held > bodies.max_held_bytes and bodies.held > self._size > _SMALL_BYTES:
             raise BodiesFull(bodies.max_held_bytes)
 
-    def _too_large(self) -> PayloadTooLarge:
-        return PayloadTooLarge(f"the body is over the limit of {self._bodies.max_bytes} bytes")
+
+def too_large(limit: int) -> PayloadTooLarge:
+    """What is told of a body of more bytes."""
+    return PayloadTooLarge(f"the body is over the limit of {limit} bytes")

@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from serve.errors import InternalError, MalformedRequest, RequestTooSlow, ServeError, TooManyConnections
 from serve.front import heads
+from serve.front.bodies import too_large
 from serve.front.crowd import Crowd
 from serve.front.dialect import Answer, Headers
 from serve.front.pace import Pace
@@ -94,13 +95,15 @@ class Connection(HttpToolsProtocol):
         if self._stage is HEAD:
             self.headers.append((name.lower(), value))
 
-    def vet(self) -> dict[bytes, bytes]:
-        """The head is whole; the headers by their names. It raises into the parser, which reads no further."""
-        by_name = dict(self.headers)
+    def vet(self) -> None:
+        """The head is whole. What it raises, it raises into the parser, which then reads no further."""
+        by_name, most = dict(self.headers), self._crowd.limits.body_bytes
         try:
             heads.require_plain(self.parser.get_http_version(), self.url, self.headers, by_name)
             if self._is_long:
                 heads.require_short(self.headers)
+            if int(by_name.get(b"content-length", 0)) > most:
+                raise too_large(most)
         except ServeError as error:
             self._flaw = error
             raise
@@ -108,7 +111,6 @@ class Connection(HttpToolsProtocol):
         self._stage, self._body_bytes, self._wire_bytes, self._pieces = BODY, 0, 0, 0
         if self._begun == 1:
             self._crowd.settle(self)
-        return by_name
 
     def take(self, body: bytes) -> None:
         """A piece of a body has come. It may raise, as `vet`."""
@@ -116,6 +118,9 @@ class Connection(HttpToolsProtocol):
         self._pieces += 1
         if self._pieces > _MOST_PIECES + (self._body_bytes >> 6):
             self._flaw = MalformedRequest("the body comes in too many chunks of a few bytes each")
+        elif self._body_bytes > self._crowd.limits.body_bytes:
+            self._flaw = too_large(self._crowd.limits.body_bytes)
+        if self._flaw is not None:
             raise self._flaw
 
     def come_whole(self) -> None:

@@ -24,6 +24,7 @@ _FEWEST = 16
 class Limits(NamedTuple):
     """What connections may take. `min_rate` is in bytes a second; 0 `most_per_address` is no limit."""
 
+    body_bytes: int = 32 * 2**20
     most: int = 1000
     most_per_address: int = 0
     header_seconds: float = 5.0

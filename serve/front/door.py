@@ -68,12 +68,11 @@ class Door(Connection):
         self._exchange: Exchange | None = None  # the last one; others may wait behind it in uvicorn's pipeline
 
     def on_headers_complete(self) -> None:
-        by_name = self.vet()
+        self.vet()
         exchange = self._short() if self.cycle is None or self.cycle.response_complete else None
         if exchange is not None:
             self._exchange = exchange
             self.cycle = exchange  # type: ignore[assignment]  # it has what uvicorn asks a cycle for
-            exchange.announce(by_name.get(b"content-length"))
         else:
             self._make_scope()
             super().on_headers_complete()
@@ -238,13 +237,6 @@ class Exchange:
             self._data = data
         try:
             self._body.count(len(data))
-        except ServeError as error:
-            self.refuse(error)
-
-    def announce(self, length: bytes | None) -> None:
-        """How long the body is to be, by its header: refused now, where that is too long."""
-        try:
-            self._body.announce(int(length or 0))
         except ServeError as error:
             self.refuse(error)
 

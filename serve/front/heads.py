@@ -5,9 +5,12 @@ left to us: which version, how many and how long the headers are, and those that
 Source: RFC 9112, 3.2 (Host) and 6.1 (Transfer-Encoding); RFC 9110, 5.3 (what may be repeated).
 """
 
+import re
 from collections.abc import Mapping, Sequence
 
 from serve.errors import HeadersTooLarge, MalformedRequest, TargetTooLong
+
+_WITH_SERVER = re.compile(rb"https?://[^/]+/", re.IGNORECASE)
 
 MOST_BYTES = 64 * 2**10
 MOST_HEADERS = 128
@@ -26,6 +29,8 @@ def require_plain(
     """`MalformedRequest`, `TargetTooLong` or `HeadersTooLarge` where it is not; `by_name` has the same headers."""
     if len(target) > LONGEST_TARGET:
         raise TargetTooLong(f"the request's target has {len(target)} bytes; at most {LONGEST_TARGET} are read")
+    if not target.startswith(b"/") and _WITH_SERVER.match(target) is None:
+        raise MalformedRequest("the request's target must be a path, or a URL with one")
     if len(headers) > MOST_HEADERS:
         raise HeadersTooLarge(f"the request has {len(headers)} headers; at most {MOST_HEADERS} are read")
     if len(by_name) != len(headers):

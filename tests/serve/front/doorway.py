@@ -252,7 +252,7 @@ async def opened(
     shutdown = Shutdown(0.0, 1.0)
     ways, failures = Ways(app), list[dict[str, Any]]()
     asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
-    crowd = Crowd(limits)
+    crowd = Crowd(limits._replace(body_bytes=max_bytes))
     crowd.count = teller.outcomes.append
     make = functools.partial(Door, ways, Outbox(), shutdown, crowd, config=options, server_state=state, app_state={})
     server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
