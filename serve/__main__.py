@@ -213,13 +213,13 @@ def _url(listener: socket.socket) -> str:
 
 def _run(settings: Settings, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT; then drain and return."""
-    shutdown = composition.make_shutdown(settings)
+    shutdown, crowd = composition.make_shutdown(settings), composition.make_crowd(settings)
     with _state(settings):
-        app = composition.build(settings, shutdown)
+        app = composition.build(settings, shutdown, crowd)
     drain_seconds = settings.rollout.drain_timeout_seconds + _LAST_ANSWERS_SECONDS
     config = uvicorn.Config(
         app,
-        http=functools.partial(Door, Ways(app), Outbox(), shutdown),  # type: ignore[arg-type]  # what makes a protocol, if not its class
+        http=functools.partial(Door, Ways(app), Outbox(), shutdown, crowd),  # type: ignore[arg-type]  # what makes a protocol, if not its class
         loop="uvloop",
         ws="none",
         lifespan="on",

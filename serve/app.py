@@ -5,6 +5,7 @@ The server listens from its first moment, live and not ready; the first release 
 
 import asyncio
 import contextlib
+import functools
 import math
 from collections.abc import AsyncIterator
 from importlib.metadata import version
@@ -21,6 +22,7 @@ from serve.artifact.trust import Trust
 from serve.aside import Aside
 from serve.front import scoring
 from serve.front.bodies import Bodies
+from serve.front.crowd import Crowd, Limits, places
 from serve.front.endpoint import Endpoint
 from serve.front.open_inference import routes as open_inference
 from serve.front.readiness import Readiness
@@ -37,9 +39,10 @@ from serve.shutdown import Shutdown
 from serve.worker.pool import PoolLimits
 
 
-def build(settings: Settings, shutdown: Shutdown) -> FastAPI:
-    """The ASGI application for these settings, which ends as `shutdown` says."""
+def build(settings: Settings, shutdown: Shutdown, crowd: Crowd) -> FastAPI:
+    """The ASGI application for these settings, which ends as `shutdown` says; it counts whom `crowd` refuses."""
     metrics = make_metrics()
+    crowd.count = functools.partial(metrics.requests.count, "", "")
     rollout = make_rollout(settings, metrics)
     aside = Aside(settings.http.aside_processes)
     inference = Inference(
@@ -123,6 +126,22 @@ def _grpc_door(
 def make_shutdown(settings: Settings) -> Shutdown:
     """How the server is to stop."""
     return Shutdown(settings.http.drain_delay_seconds, settings.rollout.drain_timeout_seconds)
+
+
+def make_crowd(settings: Settings) -> Crowd:
+    """Who may be connected, by these settings and by what the machine lets the process open."""
+    http = settings.http
+    return Crowd(
+        Limits(
+            body_bytes=http.max_body_bytes,
+            most=places(http.max_connections),
+            most_per_address=http.max_connections_per_ip,
+            header_seconds=http.header_timeout_seconds,
+            body_seconds=http.body_timeout_seconds,
+            write_seconds=http.write_timeout_seconds,
+            min_rate=http.min_body_rate,
+        )
+    )
 
 
 def make_metrics() -> Metrics:

@@ -59,6 +59,20 @@ class HttpSettings(_Group):
     request_timeout_seconds: PositiveFloat = 30.0
     """How long a request may take, waiting included; past it the caller gets 504. A caller may ask for less, never for
     more: by the header X-Request-Timeout, in seconds, by gRPC's deadline, or by the parameter timeout of v2."""
+    max_connections: PositiveInt = 1000
+    """Most connections at once; fewer where the process may not open as many files, of which it keeps some for itself.
+    Where all places are taken, who comes takes that of whoever has asked for nothing yet and waits longest; where there
+    is no such, who comes gets 503."""
+    max_connections_per_ip: NonNegativeInt = 0
+    """Most connections of one address, further ones get 503; 0 sets no limit. Behind a proxy all have its address."""
+    header_timeout_seconds: PositiveFloat = 5.0
+    """How long the headers of a request may take, from its first byte; and that byte, on a new connection."""
+    body_timeout_seconds: PositiveFloat = 30.0
+    """How long a body may take; a larger one, as long as http.min_body_rate comes in each such time. Else 408."""
+    write_timeout_seconds: PositiveFloat = 30.0
+    """How long a caller may leave its answer unread, or read less than http.min_body_rate of it; then it is cut."""
+    min_body_rate: PositiveInt = 1024
+    """Bytes a second, at least, of a body that comes and of an answer that goes, once they have had their time."""
     drain_delay_seconds: NonNegativeFloat = 0.0
     """How long a server told to stop goes on taking requests while it says it is not ready: as long as it may take
     whoever sends requests to see that."""

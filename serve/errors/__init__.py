@@ -2,10 +2,12 @@
 
     ServeError
     ├── RequestRejected    the caller must change the request
-    │   ├── MalformedRequest · InvalidInputs · PayloadTooLarge · UnsupportedContent · NotAcceptable
+    │   ├── MalformedRequest (TooDeep) · TargetTooLong · HeadersTooLarge · RequestTooSlow
+    │   ├── InvalidInputs · PayloadTooLarge · UnsupportedContent · NotAcceptable
     │   └── ModelNotFound · VersionNotFound · RouteNotFound · MethodNotAllowed
     ├── Unavailable        the caller may try again
     │   ├── QueueFull (WaitTooLong, BodiesFull) · DeadlineExceeded (ReadTooSlowly) · WorkerDied (AsideDied) · NotReady
+    │   └── TooManyConnections
     ├── ModelFailed        the model's author must look
     │   └── PredictFailed · BadOutput · OutputTooLarge · WorkerCrashed
     ├── InternalError      we must look
@@ -24,6 +26,7 @@ Nothing here knows HTTP: `front/status.py` holds the one table of statuses.
 from serve.errors.failed import BadOutput, InternalError, ModelFailed, OutputTooLarge, PredictFailed, WorkerCrashed
 from serve.errors.rejected import (
     Flaw,
+    HeadersTooLarge,
     InvalidInputs,
     MalformedRequest,
     MethodNotAllowed,
@@ -31,7 +34,10 @@ from serve.errors.rejected import (
     NotAcceptable,
     PayloadTooLarge,
     RequestRejected,
+    RequestTooSlow,
     RouteNotFound,
+    TargetTooLong,
+    TooDeep,
     UnsupportedContent,
     VersionNotFound,
 )
@@ -72,6 +78,7 @@ from serve.errors.unavailable import (
     NotReady,
     QueueFull,
     ReadTooSlowly,
+    TooManyConnections,
     Unavailable,
     WaitTooLong,
     WorkerDied,
@@ -90,6 +97,7 @@ __all__ = [
     "FormatRefused",
     "GoldenMismatch",
     "HashesMissing",
+    "HeadersTooLarge",
     "InternalError",
     "InvalidInputs",
     "ListingRefused",
@@ -111,6 +119,7 @@ __all__ = [
     "ReadTooSlowly",
     "RemoteNotTrusted",
     "RequestRejected",
+    "RequestTooSlow",
     "RolloutFailed",
     "RouteNotFound",
     "SandboxFailed",
@@ -124,6 +133,9 @@ __all__ = [
     "SignatureUnreadable",
     "SignerUnknown",
     "SnapshotUnreadable",
+    "TargetTooLong",
+    "TooDeep",
+    "TooManyConnections",
     "Unavailable",
     "UnsupportedContent",
     "VersionNotFound",

@@ -90,3 +90,33 @@ class NotAcceptable(RequestRejected):
     """The caller asks for an answer in a form that can't be given."""
 
     code = "not_acceptable"
+
+
+class TooDeep(MalformedRequest):
+    """The body's lists and objects are nested deeper than anything here reads."""
+
+    code = "too_deep"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"the body's lists and objects are nested too deeply: more than {most} in each other")
+
+
+class TargetTooLong(RequestRejected):
+    """The request's target, its path and query, is longer than any of ours."""
+
+    code = "target_too_long"
+
+
+class HeadersTooLarge(RequestRejected):
+    """The request's headers are too many or too long."""
+
+    code = "headers_too_large"
+
+
+class RequestTooSlow(RequestRejected):
+    """The request did not come in time."""
+
+    code = "request_too_slow"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the request did not come in time: nothing, or too little, in {seconds:g} seconds")

@@ -78,3 +78,12 @@ class NotReady(Unavailable):
     """Nothing is live yet, or every worker is gone."""
 
     code = "not_ready"
+
+
+class TooManyConnections(Unavailable):
+    """As many are connected as may be."""
+
+    code = "too_many_connections"
+
+    def __init__(self) -> None:
+        super().__init__("as many are connected to this server as may be: try again later")

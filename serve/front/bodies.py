@@ -58,6 +58,11 @@ class Body:
         self._size += more
         bodies.held += more
         if self._size > bodies.max_bytes:
-            raise PayloadTooLarge(f"the body is over the limit of {bodies.max_bytes} bytes")
+            raise too_large(bodies.max_bytes)
         if bodies.held > bodies.max_held_bytes and bodies.held > self._size > _SMALL_BYTES:
             raise BodiesFull(bodies.max_held_bytes)
+
+
+def too_large(limit: int) -> PayloadTooLarge:
+    """What is told of a body of more bytes."""
+    return PayloadTooLarge(f"the body is over the limit of {limit} bytes")

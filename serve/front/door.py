@@ -16,16 +16,16 @@ from typing import Any, NamedTuple
 
 from fastapi import FastAPI
 from starlette.routing import Match, Route
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from serve.batch.reply import Reply
 from serve.errors import ServeError
 from serve.front import streaming
-from serve.front.dialect import Answer, Call, Headers, read
+from serve.front.connection import Connection, whole
+from serve.front.crowd import Crowd
+from serve.front.dialect import Answer, Call, read
 from serve.front.endpoint import Endpoint
 from serve.shutdown import Shutdown
-
-Pairs = tuple[tuple[bytes, bytes], ...]
 
 _LONGEST_TARGET = 1024  # of those that are remembered
 _LAST_CALL_SECONDS = 0.05
@@ -59,19 +59,16 @@ class Ways:
         return None
 
 
-class Door(HttpToolsProtocol):
-    """For `uvicorn.Config(http=functools.partial(Door, ways, outbox, shutdown))`."""
+class Door(Connection):
+    """For `uvicorn.Config(http=functools.partial(Door, ways, outbox, shutdown, crowd))`."""
 
-    def __init__(self, ways: Ways, outbox: "Outbox", shutdown: Shutdown, **uvicorn: Any) -> None:
-        super().__init__(**uvicorn)
+    def __init__(self, ways: Ways, outbox: "Outbox", shutdown: Shutdown, crowd: Crowd, **uvicorn: Any) -> None:
+        super().__init__(crowd, **uvicorn)
         self._ways, self._outbox, self._shutdown = ways, outbox, shutdown
-        self._idle_since: float | None = None
         self._exchange: Exchange | None = None  # the last one; others may wait behind it in uvicorn's pipeline
 
-    def on_message_begin(self) -> None:
-        self.url, self.expect_100_continue, self.headers = b"", False, []
-
     def on_headers_complete(self) -> None:
+        self.vet()
         exchange = self._short() if self.cycle is None or self.cycle.response_complete else None
         if exchange is not None:
             self._exchange = exchange
@@ -83,12 +80,14 @@ class Door(HttpToolsProtocol):
                 self.cycle.keep_alive = False  # the body of what we do not speak would be read as another request
 
     def on_body(self, body: bytes) -> None:
+        self.take(body)
         if isinstance(self.cycle, Exchange):
             self.cycle.feed(body)
         else:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        self.come_whole()
         if isinstance(self.cycle, Exchange):
             self.cycle.end()
         else:
@@ -122,6 +121,8 @@ class Door(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
+        elif self.is_deaf:
+            self.end()
         else:
             self._idle_since = self.loop.time()
             if self.timeout_keep_alive_task is None:
@@ -146,8 +147,7 @@ class Door(HttpToolsProtocol):
     def reply(self, exchange: "Exchange", answer: Answer) -> None:
         """Have an answer written, whole; it raises where that can't be sent."""
         defaults = tuple(self.server_state.default_headers)
-        head = _head(answer.status, answer.content_type, answer.headers, defaults, exchange.keep_alive)
-        self._outbox.put(self, exchange, b"%b%d\r\n\r\n%b" % (head, len(answer.body), answer.body))
+        self._outbox.put(self, exchange, whole(answer, defaults, exchange.keep_alive))
 
     def write(self, exchange: "Exchange", data: bytes) -> None:
         """Send an answer, and make ready for the next request."""
@@ -155,13 +155,24 @@ class Door(HttpToolsProtocol):
         if not self.transport.is_closing():
             self.transport.write(data)
         if not exchange.keep_alive:
-            self.transport.close()
+            self.hang_up() if self.is_coming else self.transport.close()
         self.on_response_complete()
+
+    def refuse_begun(self, error: ServeError) -> None:
+        if isinstance(self.cycle, Exchange):
+            self.cycle.refuse(error)
+        else:
+            super().refuse_begun(error)
+
+    def refusal(self, error: ServeError) -> Answer:
+        """In the dialect of the route that was asked for, where one was."""
+        way = self._ways.find(self.url) if len(self.url) <= _LONGEST_TARGET else None
+        return way.endpoint.refuse(error) if way is not None else super().refusal(error)
 
     def _make_scope(self) -> None:
         """What uvicorn makes for each request as it begins."""
         url, expecting, headers = self.url, self.expect_100_continue, self.headers
-        super().on_message_begin()
+        HttpToolsProtocol.on_message_begin(self)
         self.url, self.expect_100_continue = url, expecting
         self.headers += headers  # the scope's own list
 
@@ -216,7 +227,7 @@ class Exchange:
         self.work: asyncio.Future[Any] | Reply | None = None
 
     def feed(self, data: bytes) -> None:
-        """More of the body; over a bound, the request is refused, and the rest of it is read for nothing."""
+        """More of the body; over a bound, the request is refused."""
         if self._over:
             return
         if self._data:  # in one buffer: a list of chunks of a few bytes each would be many times their size
@@ -227,7 +238,12 @@ class Exchange:
         try:
             self._body.count(len(data))
         except ServeError as error:
-            self._data = b""
+            self.refuse(error)
+
+    def refuse(self, error: ServeError) -> None:
+        """The body is not read to its end: this is the last answer on the connection."""
+        if not self._over:
+            self._data, self.keep_alive = b"", False
             self.tell(self._way.endpoint.refuse(error))
 
     def end(self) -> None:
@@ -255,13 +271,3 @@ class Exchange:
     def _end(self) -> None:
         self._over, self.work = True, None
         self._body.release()
-
-
-@functools.lru_cache(maxsize=256)  # the answers of a release all have the same, but for the second they are sent in
-def _head(status: int, content_type: str, headers: Headers, defaults: Pairs, keep_alive: bool) -> bytes:
-    """The status line and headers of an answer, up to the value of its content-length, which comes last."""
-    lines = [*headers, ("content-type", content_type), *(() if keep_alive else (("connection", "close"),))]
-    pairs = [*defaults, *((name.encode("latin-1"), value.encode("latin-1")) for name, value in lines)]
-    if any(byte in value for _, value in pairs for byte in b"\r\n\0"):
-        raise ValueError("a header's value holds a line break")
-    return STATUS_LINE[status] + b"".join(b"%b: %b\r\n" % pair for pair in pairs) + b"content-length: "

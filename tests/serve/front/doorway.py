@@ -23,6 +23,7 @@ from serve.batch.chunks import Chunks
 from serve.child.wire import JSON, Part, Value
 from serve.errors import DeadlineExceeded, MalformedRequest, QueueFull, ServeError
 from serve.front.bodies import Bodies
+from serve.front.crowd import NO_LESS, Crowd, Limits
 from serve.front.dialect import Answer, Call
 from serve.front.door import Door, Outbox, Ways
 from serve.front.endpoint import Endpoint
@@ -196,10 +197,11 @@ class Doorway:
         ways: Ways,
         state: ServerState,
         shutdown: Shutdown,
+        crowd: Crowd,
         address: tuple[str, int],
     ) -> None:
         self.teller, self.bodies, self.ways, self.state, self.shutdown = teller, bodies, ways, state, shutdown
-        self._address = address
+        self.crowd, self._address = crowd, address
         self._sockets = contextlib.ExitStack()
 
     async def caller(self, receive_bytes: int | None = None) -> Caller:
@@ -235,7 +237,9 @@ class Doorway:
 
 
 @contextlib.asynccontextmanager
-async def opened(max_bytes: int = 10**6, max_held_bytes: int = 10**7, **config: Any) -> AsyncIterator[Doorway]:
+async def opened(
+    max_bytes: int = 10**6, max_held_bytes: int = 10**7, limits: Limits = NO_LESS, **config: Any
+) -> AsyncIterator[Doorway]:
     teller, bodies, metrics = Teller(), Bodies(max_bytes, max_held_bytes), Metrics(CollectorRegistry())
     endpoint: Any = Endpoint(teller, metrics, Plain(), bodies)  # type: ignore[arg-type]
     app = FastAPI(openapi_url=None)
@@ -248,9 +252,11 @@ async def opened(max_bytes: int = 10**6, max_held_bytes: int = 10**7, **config: 
     shutdown = Shutdown(0.0, 1.0)
     ways, failures = Ways(app), list[dict[str, Any]]()
     asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
-    make = functools.partial(Door, ways, Outbox(), shutdown, config=options, server_state=state, app_state={})
+    crowd = Crowd(limits._replace(body_bytes=max_bytes))
+    crowd.count = teller.outcomes.append
+    make = functools.partial(Door, ways, Outbox(), shutdown, crowd, config=options, server_state=state, app_state={})
     server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
-    doorway = Doorway(teller, bodies, ways, state, shutdown, server.sockets[0].getsockname())
+    doorway = Doorway(teller, bodies, ways, state, shutdown, crowd, server.sockets[0].getsockname())
     try:
         yield doorway
     finally:

@@ -18,6 +18,10 @@ CALLERS = [
     (errors.RouteNotFound("no"), 404),
     (errors.MethodNotAllowed("no"), 405),
     (errors.NotAcceptable("no"), 406),
+    (errors.TooDeep(64), 400),
+    (errors.RequestTooSlow(5.0), 408),
+    (errors.TargetTooLong("no"), 414),
+    (errors.HeadersTooLarge("no"), 431),
     (errors.PayloadTooLarge("no"), 413),
     (errors.UnsupportedContent("no"), 415),
     (errors.InvalidInputs("no"), 422),
@@ -32,6 +36,7 @@ CALLERS = [
     (errors.OutputTooLarge("digits", "9 bytes"), 500),
     (errors.AsideDied("killed by SIGKILL"), 503),
     (errors.NotReady("no"), 503),
+    (errors.TooManyConnections(), 503),
     (errors.DeadlineExceeded("digits", 1.5), 504),
     (errors.ReadTooSlowly("digits", 1.5), 504),
 ]

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from serve.app import build, make_metrics, make_rollout
 from serve.aside import Aside
 from serve.front.bodies import Bodies
+from serve.front.crowd import Crowd
 from serve.front.grpc import open_inference_pb2 as pb
 from serve.front.grpc import server
 from serve.front.readiness import Readiness
@@ -30,7 +31,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 async def http(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    app = httpx.ASGITransport(build(settings, Shutdown(0.0, 1.0)))
+    app = httpx.ASGITransport(build(settings, Shutdown(0.0, 1.0), Crowd()))
     async with httpx.AsyncClient(transport=app, base_url="http://pinion") as client:
         yield client
 
