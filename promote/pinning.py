@@ -12,7 +12,7 @@ from pathlib import Path
 
 from promote.errors import PromotionRefused
 from serve.artifact import dvc, fetch, pin, snapshot, verify
-from serve.artifact.fetch import Limits, Store
+from serve.artifact.fetch import PullLimits, Store
 from serve.artifact.pin import FILENAME, FOLDER, MAX_BYTES, Pin, PinnedModel
 from serve.artifact.snapshot import Snapshot
 from serve.errors import RolloutFailed
@@ -21,7 +21,7 @@ from serve.errors import RolloutFailed
 async def standing(store: Store, before: Pin, seconds: float) -> Mapping[str, Snapshot]:
     """The models pinned now, by name: pulled where they are not at hand, and hashed."""
     try:
-        await fetch.fetch(store, before, Limits(seconds))
+        await fetch.fetch(store, before, PullLimits(seconds))
         return {model.name: snapshot.verified(store, model) for model in before.models}
     except RolloutFailed as error:
         raise PromotionRefused(f"what {FILENAME} pins now can't be had: {error.message}") from error
@@ -51,7 +51,7 @@ async def _read_back(store: Store, pushed: Pin, work: Path, seconds: float) -> N
     with dvc.checkout(store.repo, work, private_cache=True) as checkout:
         (checkout.folder / FILENAME).write_bytes(pin.write(pushed))
         try:
-            await fetch.pull(checkout, pushed, Limits(seconds))
+            await fetch.pull(checkout, pushed, PullLimits(seconds))
             for model in pushed.models:
                 folder = checkout.folder / FOLDER / model.name
                 await asyncio.to_thread(verify.require, folder, model.name, model.digest)

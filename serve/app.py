@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 
 from serve import log, scratch
 from serve.artifact import watch
-from serve.artifact.fetch import Limits, Store
+from serve.artifact.fetch import PullLimits, Store
 from serve.artifact.trust import Trust
 from serve.aside import Aside
 from serve.front import scoring
@@ -186,7 +186,7 @@ def make_loader(settings: Settings, metrics: Metrics) -> Loader:
         threads=settings.threads,
         environment=settings.worker.environment,
         keep_releases=settings.artifact.keep_releases,
-        pull=Limits(
+        pull=PullLimits(
             timeout_seconds=settings.artifact.pull_timeout_seconds,
             stall_seconds=settings.artifact.stall_seconds,
             max_bytes=settings.artifact.max_bytes,

@@ -16,7 +16,7 @@ import structlog
 from serve import golden, scratch
 from serve.artifact import collect, commits, fetch, formats, hashes, history, signed, snapshot
 from serve.artifact.commits import Origin
-from serve.artifact.fetch import Limits, Store
+from serve.artifact.fetch import PullLimits, Store
 from serve.artifact.lease import Leases
 from serve.artifact.pin import Pin
 from serve.artifact.snapshot import Snapshot
@@ -43,7 +43,7 @@ class LoaderOptions:
     threads: int
     environment: EnvironmentPolicy
     keep_releases: int
-    pull: Limits
+    pull: PullLimits
     build_timeout_seconds: float
     golden_timeout_seconds: float
     from_source: bool = False

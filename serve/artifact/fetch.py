@@ -53,7 +53,7 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class PullLimits:
     """How long one pull may take, and stand still, in seconds; and how much a pin may ask for."""
 
     timeout_seconds: float
@@ -62,7 +62,7 @@ class Limits:
     max_files: float = math.inf
 
 
-async def fetch(store: Store, pin: Pin, limits: Limits) -> bool:
+async def fetch(store: Store, pin: Pin, limits: PullLimits) -> bool:
     """Make every snapshot of `pin` present; whether anything had to be pulled for it.
 
     Raises `PullFailed` where the bytes can't be had and `DigestMismatch` where they are not the pinned ones; before
@@ -92,7 +92,7 @@ async def fetch(store: Store, pin: Pin, limits: Limits) -> bool:
     return True
 
 
-def _require_within(pin: Pin, limits: Limits) -> None:
+def _require_within(pin: Pin, limits: PullLimits) -> None:
     """What a pin says of its own size is believed where it says too much; what comes is held to it later."""
     if pin.size > limits.max_bytes:
         setting = "PINION_ARTIFACT__MAX_BYTES"
@@ -112,7 +112,7 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
         raise
 
 
-async def pull(scratch: dvc.Scratch, pin: Pin, limits: Limits) -> Listing:
+async def pull(scratch: dvc.Scratch, pin: Pin, limits: PullLimits) -> Listing:
     """`dvc pull` in a scratch checkout that holds models.dvc → the MD5 of every pinned file.
 
     `PullFailed` names what could not be had; no object that this pull cut short is in the cache then.
@@ -127,7 +127,7 @@ async def pull(scratch: dvc.Scratch, pin: Pin, limits: Limits) -> Listing:
     return pinned
 
 
-async def _pull(scratch: dvc.Scratch, pin: Pin, pinned: Listing, limits: Limits) -> None:
+async def _pull(scratch: dvc.Scratch, pin: Pin, pinned: Listing, limits: PullLimits) -> None:
     oids = set(pinned.values())
     had = await asyncio.to_thread(cache.present, scratch.cache, oids)
     within = bounds.of_pull(pin.size, pin.files, limits.stall_seconds)
@@ -155,7 +155,7 @@ async def _leaving_no_temporaries(place: Path, oids: Collection[str]) -> AsyncIt
         raise
 
 
-async def _listing(scratch: dvc.Scratch, pin: Pin, limits: Limits) -> Listing:
+async def _listing(scratch: dvc.Scratch, pin: Pin, limits: PullLimits) -> Listing:
     """DVC's listing of the folder, from the cache or else the remote; in the cache, once it was read."""
     data = await asyncio.to_thread(cache.get, scratch.cache, pin.oid, listing.most_bytes(pin))
     if data is not None:
@@ -168,7 +168,7 @@ async def _listing(scratch: dvc.Scratch, pin: Pin, limits: Limits) -> Listing:
     return pinned
 
 
-async def _downloaded(scratch: dvc.Scratch, pin: Pin, limits: Limits) -> bytes:
+async def _downloaded(scratch: dvc.Scratch, pin: Pin, limits: PullLimits) -> bytes:
     """The bytes that the remote has as the listing, which DVC copies as a file like any other."""
     most = listing.most_bytes(pin)
     source, target = f"remote://{scratch.remote}/files/md5/{pin.oid[:2]}/{pin.oid[2:]}", scratch.folder / ".listing"

@@ -8,13 +8,13 @@ import psutil
 import pytest
 
 from serve.artifact import cache, fetch, verify
-from serve.artifact.fetch import Limits, Store
+from serve.artifact.fetch import PullLimits, Store
 from serve.artifact.pin import Pin
 from serve.errors import RolloutFailed
 
 MIB = 2**20
 LARGE_BYTES = 300_000
-PATIENT = Limits(timeout_seconds=120.0)
+PATIENT = PullLimits(timeout_seconds=120.0)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def large(folder: Path) -> Path:
     return next(one for one in folder.rglob("??/*") if one.is_file() and one.stat().st_size == LARGE_BYTES)
 
 
-async def failure(pinned: Pinned, limits: Limits = PATIENT, remote: str | None = None, state: str = "state") -> str:
+async def failure(pinned: Pinned, limits: PullLimits = PATIENT, remote: str | None = None, state: str = "state") -> str:
     """Why the pull failed; after it, nothing of DVC's runs, no snapshot is there and no scratch is left."""
     with pytest.raises(RolloutFailed) as caught:
         await fetch.fetch(pinned.store(state, remote), pinned.pin, limits)

@@ -102,9 +102,9 @@ FETCH = """
 import asyncio, sys
 from pathlib import Path
 from serve.artifact import fetch, pin
-from serve.artifact.fetch import Limits, Store
+from serve.artifact.fetch import PullLimits, Store
 repo, state = map(Path, sys.argv[1:3])
-asyncio.run(fetch.fetch(Store(repo, state), pin.read((repo / "models.dvc").read_bytes()), Limits(120.0)))
+asyncio.run(fetch.fetch(Store(repo, state), pin.read((repo / "models.dvc").read_bytes()), PullLimits(120.0)))
 """
 
 

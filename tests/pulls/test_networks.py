@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from serve.artifact import cache, fetch
-from serve.artifact.fetch import Limits
+from serve.artifact.fetch import PullLimits
 from tests.forms import FULL, TIMED, forms, within
 from tests.pulls.pinned import LARGE_BYTES, PATIENT, Pinned, failure, large
 from tests.pulls.remotes import Fault, FaultProxy
@@ -43,7 +43,7 @@ async def test_a1_an_unreachable_remote_is_told_soon_and_pulled_from_once_it_is_
 async def test_a2_a_remote_that_never_answers_is_given_up_in_time(pinned: Pinned, proxy: FaultProxy) -> None:
     proxy.fault = Fault(silent=True)
     began = time.monotonic()
-    assert "took longer than 3 seconds" in await failure(pinned, Limits(3.0), proxy.url)
+    assert "took longer than 3 seconds" in await failure(pinned, PullLimits(3.0), proxy.url)
     assert 3.0 <= time.monotonic() - began < 3.0 + within(2.0)
     assert proxy.connections > 0
 
@@ -54,10 +54,10 @@ async def test_a3_a_pull_that_stands_still_is_stopped_and_one_that_is_slow_goes_
 ) -> None:
     stall = within(2.0)
     proxy.fault = Fault(bytes_a_second=64 * 1024)
-    assert await fetch.fetch(pinned.store("slow", proxy.url), pinned.pin, Limits(120.0, stall))
+    assert await fetch.fetch(pinned.store("slow", proxy.url), pinned.pin, PullLimits(120.0, stall))
     shutil.rmtree(pinned.cache)
     proxy.fault = Fault(silent=True)
-    assert "neither read nor wrote 1024 bytes a second" in await failure(pinned, Limits(120.0, stall), proxy.url)
+    assert "neither read nor wrote 1024 bytes a second" in await failure(pinned, PullLimits(120.0, stall), proxy.url)
 
 
 @pytest.mark.parametrize(
