@@ -3,12 +3,15 @@
     ServeError
     ├── RequestRejected    the caller must change the request
     │   ├── MalformedRequest · InvalidInputs · PayloadTooLarge · UnsupportedContent · NotAcceptable
-    │   └── ModelNotFound · VersionNotFound · RouteNotFound · MethodNotAllowed
+    │   ├── ModelNotFound · VersionNotFound · RouteNotFound · MethodNotAllowed
+    │   └── Unauthenticated · Forbidden
     ├── Unavailable        the caller may try again
     │   ├── QueueFull (WaitTooLong, BodiesFull) · DeadlineExceeded (ReadTooSlowly) · WorkerDied (AsideDied) · NotReady
     ├── ModelFailed        the model's author must look
     │   └── PredictFailed · BadOutput · OutputTooLarge · WorkerCrashed
     ├── InternalError      we must look
+    ├── AccessUnreadable   the operator must look; who was let in before still is
+    │   └── KeysUnreadable · CertificateUnreadable · IssuerUnreachable
     └── RolloutFailed      the operator must look; traffic goes on with what is live
         ├── PinUnreadable · PullFailed · DigestMismatch · SnapshotUnreadable · MachineFailed
         └── EnvironmentFailed · LoadFailed · GoldenMismatch · FellBack
@@ -17,9 +20,11 @@ Each class has a stable `code`, used in answers, logs and metrics alike, and one
 Nothing here knows HTTP: `front/status.py` holds the one table of statuses.
 """
 
+from serve.errors.access import AccessUnreadable, CertificateUnreadable, IssuerUnreachable, KeysUnreadable
 from serve.errors.failed import BadOutput, InternalError, ModelFailed, OutputTooLarge, PredictFailed, WorkerCrashed
 from serve.errors.rejected import (
     Flaw,
+    Forbidden,
     InvalidInputs,
     MalformedRequest,
     MethodNotAllowed,
@@ -28,6 +33,7 @@ from serve.errors.rejected import (
     PayloadTooLarge,
     RequestRejected,
     RouteNotFound,
+    Unauthenticated,
     UnsupportedContent,
     VersionNotFound,
 )
@@ -57,17 +63,22 @@ from serve.errors.unavailable import (
 )
 
 __all__ = [
+    "AccessUnreadable",
     "AsideDied",
     "BadOutput",
     "BodiesFull",
+    "CertificateUnreadable",
     "DeadlineExceeded",
     "DigestMismatch",
     "EnvironmentFailed",
     "FellBack",
     "Flaw",
+    "Forbidden",
     "GoldenMismatch",
     "InternalError",
     "InvalidInputs",
+    "IssuerUnreachable",
+    "KeysUnreadable",
     "LoadFailed",
     "MachineFailed",
     "MalformedRequest",
@@ -88,6 +99,7 @@ __all__ = [
     "RouteNotFound",
     "ServeError",
     "SnapshotUnreadable",
+    "Unauthenticated",
     "Unavailable",
     "UnsupportedContent",
     "VersionNotFound",

@@ -90,3 +90,22 @@ class NotAcceptable(RequestRejected):
     """The caller asks for an answer in a form that can't be given."""
 
     code = "not_acceptable"
+
+
+class Unauthenticated(RequestRejected):
+    """The caller shows no key or token, or none that is good here."""
+
+    code = "unauthenticated"
+
+    def __init__(self) -> None:
+        super().__init__("this needs a key or token that is good here, in one header 'Authorization: Bearer TOKEN'")
+
+
+class Forbidden(RequestRejected):
+    """The caller's key or token does not grant this."""
+
+    code = "forbidden"
+
+    def __init__(self, caller: str, need: str) -> None:
+        super().__init__(f"the key or token is good, and does not grant this: it would need the scope '{need}'")
+        self.caller = caller
