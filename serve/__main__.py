@@ -41,6 +41,10 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 _CONNECTIONS_A_TURN = 16  # let in by the event loop, which takes one of each listener: a crowd would wait for seconds
+_OPEN = (
+    "whoever reaches this server may predict, read metrics and see what its models are: "
+    "set PINION_AUTH__KEYS, or PINION_HTTP__TLS_CLIENT_CA for mutual TLS"
+)
 _LAST_ANSWERS_SECONDS = 0.5  # to be written, once the time of a shutdown is over
 
 cli = typer.Typer(
@@ -180,8 +184,7 @@ def _access(settings: Settings) -> Access:
     http = settings.http
     reached = [http.host, *([http.control_host] if http.control_port is not None else ())]
     if access.open and not all(map(is_loopback, reached)):
-        told = "whoever reaches this server may predict, read metrics and see its models"
-        log.warning(f"{told}: set PINION_AUTH__KEYS, or PINION_HTTP__TLS_CLIENT_CA for mutual TLS", host=reached)
+        log.warning(_OPEN, hosts=reached)
     return access
 
 

@@ -8,16 +8,17 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A certificate and its key, as files hold them."""
+    """A certificate and its key, as files hold them; the key encrypted, too."""
 
     certificate: bytes
     key: bytes
+    encrypted: bytes
 
     def write(self, folder: Path, name: str) -> tuple[Path, Path]:
         """Both as files, each replaced as a whole."""
@@ -50,7 +51,11 @@ class Authority:
             x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
         )
         certificate = made.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM)
-        return Pair(certificate, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        plain, secret = (
+            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, how)
+            for how in (NoEncryption(), BestAvailableEncryption(b"hunter2"))
+        )
+        return Pair(certificate, plain, secret)
 
 
 def _name(told: str) -> x509.Name:

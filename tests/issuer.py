@@ -23,8 +23,9 @@ def generated(algorithm: str) -> Private:
 
 def published(kid: str, key: Private, **more: Any) -> dict[str, Any]:
     """A key as a key set has it."""
-    kinds = {"RSAPrivateKey": RSAAlgorithm, "EllipticCurvePrivateKey": ECAlgorithm, "Ed25519PrivateKey": OKPAlgorithm}
-    kind: Any = next(kinds[one.__name__] for one in type(key).__mro__ if one.__name__ in kinds)
+    kind: Any = OKPAlgorithm
+    if not isinstance(key, ed25519.Ed25519PrivateKey):
+        kind = RSAAlgorithm if isinstance(key, rsa.RSAPrivateKey) else ECAlgorithm
     return {**json.loads(kind.to_jwk(key.public_key())), "kid": kid, "use": "sig", **more}
 
 

@@ -13,10 +13,12 @@ def token(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
 
     The names of `headers` are in lower case.
     """
-    given = [value for name, value in headers if name == b"authorization"]
-    if len(given) != 1:
+    found = None
+    for name, value in headers:
+        if name == b"authorization":
+            if found is not None:
+                return None
+            found = value
+    if found is None or len(found) > _MOST_BYTES or found[:7].lower() != b"bearer ":
         return None
-    scheme, _, told = given[0].partition(b" ")
-    if len(told) > _MOST_BYTES or scheme.lower() != b"bearer":
-        return None
-    return told.strip(b" ") or None
+    return found[7:].strip(b" ") or None

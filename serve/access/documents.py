@@ -50,11 +50,12 @@ async def get(url: str) -> bytes:
 
 def require_safe(url: str) -> None:
     """`IssuerUnreachable` for an address that is neither HTTPS nor this machine's own."""
-    parts = urlsplit(url)
-    if parts.scheme == "https" and parts.hostname:
-        return
-    if parts.scheme == "http" and is_loopback(parts.hostname or ""):
-        return
+    with contextlib.suppress(ValueError):
+        parts = urlsplit(url)
+        if parts.scheme == "https" and parts.hostname:
+            return
+        if parts.scheme == "http" and is_loopback(parts.hostname or ""):
+            return
     raise IssuerUnreachable(f"{url[:200]} is no https address, nor one of this machine")
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 
-from serve.access.scope import Grant, Scope
+from serve.access.scope import Grant, Scope, opened
 from serve.errors import KeysUnreadable
 
 PREFIX = b"pinion_"
@@ -100,7 +100,7 @@ def _key(words: list[str]) -> Key:
         raise ValueError(
             "the third word must be sha256: and 64 digits, 0 to 9 and a to f; it is never the token itself"
         )
-    grant = Grant(id_, _scopes(scopes), *map(_end, until))
+    grant = Grant(id_, opened(_scopes(scopes)), *map(_end, until))
     return Key(bytes.fromhex(found[1]), grant)
 
 

@@ -1,8 +1,9 @@
 """What a caller may do, as data: the scopes of a key or token, and what a route asks for. Pure."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum, StrEnum
+from enum import StrEnum
 
 
 class Scope(StrEnum):
@@ -13,7 +14,7 @@ class Scope(StrEnum):
     ADMIN = "admin"
 
 
-class Need(Enum):
+class Need(StrEnum):
     """What a route asks of its caller; `KNOWN` is any scope at all."""
 
     NOTHING = "nothing"
@@ -24,14 +25,16 @@ class Need(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What one caller may do, until a time since the epoch. `id` is for the log, and is no secret."""
+    """What one caller may have, until a time since the epoch. `id` is for the log, and is no secret."""
 
     id: str
-    scopes: frozenset[Scope]
+    opens: frozenset[Need]
     until: float = math.inf
 
-    def meets(self, need: Need) -> bool:
-        """Whether that is enough for a route."""
-        if need is Need.NOTHING or Scope.ADMIN in self.scopes:
-            return True
-        return bool(self.scopes) if need is Need.KNOWN else need.value in self.scopes
+
+def opened(scopes: Iterable[Scope]) -> frozenset[Need]:
+    """What these scopes are enough for, once for all requests."""
+    held = frozenset(scopes)
+    if Scope.ADMIN in held:
+        return frozenset(Need)
+    return frozenset({Need.NOTHING, *([Need.KNOWN] if held else ()), *(Need(scope.value) for scope in held)})

@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 import jwt
 
 from serve.access.issuer import Issuer, PublicKey
-from serve.access.scope import Grant, Scope
+from serve.access.scope import Grant, Scope, opened
 
 _LEEWAY_SECONDS = 10
-_MOST_REMEMBERED = 4096
 _REQUIRED = ["exp", "iss", "aud"]  # and nbf, where there is one: many issuers have none
 
 
@@ -30,10 +29,10 @@ class Rules(NamedTuple):
 
 
 class Tokens:
-    """Those of an issuer."""
+    """Those of an issuer; the last `most` good ones are remembered."""
 
-    def __init__(self, issuer: Issuer, rules: Rules) -> None:
-        self._issuer, self._rules = issuer, rules
+    def __init__(self, issuer: Issuer, rules: Rules, most: int = 4096) -> None:
+        self._issuer, self._rules, self._most = issuer, rules, most
         self._keys: Mapping[str, PublicKey] = {}
         self._good: OrderedDict[bytes, Grant] = OrderedDict()
 
@@ -50,7 +49,7 @@ class Tokens:
         grant = self._verified(token)
         if grant is not None:
             self._good[digest] = grant
-            if len(self._good) > _MOST_REMEMBERED:
+            if len(self._good) > self._most:
                 self._good.popitem(last=False)
         return grant
 
@@ -85,5 +84,5 @@ class Tokens:
         """A claim of scopes is words in one text, or a list of them."""
         told = claims.get(self._rules.scope_claim, "")
         words = told.split() if isinstance(told, str) else told if isinstance(told, list) else []
-        scopes = frozenset(self._rules.scopes[word] for word in words if word in self._rules.scopes)
-        return Grant(str(claims.get("sub", ""))[:64], scopes, float(claims["exp"]) + _LEEWAY_SECONDS)
+        scopes = [self._rules.scopes[word] for word in words if isinstance(word, str) and word in self._rules.scopes]
+        return Grant(str(claims.get("sub", ""))[:64], opened(scopes), float(claims["exp"]) + _LEEWAY_SECONDS)

@@ -30,7 +30,7 @@ def test_a_token_opens_what_its_line_grants_and_the_line_does_not_hold_it() -> N
     assert len(token) == len("pinion_ci_") + 43
     grant = made(line).grant(token.encode())
     assert grant is not None
-    assert (grant.id, grant.scopes) == ("ci", {Scope.PREDICT, Scope.METRICS})
+    assert (grant.id, grant.opens) == ("ci", set(Need))
 
 
 def test_no_two_tokens_are_alike() -> None:
