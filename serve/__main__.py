@@ -17,6 +17,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import structlog
 import typer
 import uvicorn
+from fastapi import FastAPI
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from rich.console import Console
@@ -24,25 +25,36 @@ from rich.table import Table
 
 from serve import app as composition
 from serve import log as logging
+from serve.access import command as key
+from serve.access.access import Access
+from serve.access.documents import is_loopback
 from serve.artifact import history
 from serve.artifact.pin import FILENAME, Pin, read
 from serve.artifact.snapshot import Snapshot
-from serve.errors import PinUnreadable, RolloutFailed
+from serve.errors import AccessUnreadable, PinUnreadable, RolloutFailed
+from serve.front.crowd import Crowd
 from serve.front.door import Door, Outbox, Ways
-from serve.front.server import Server
+from serve.front.routes import without_control
+from serve.front.server import Control, Server
 from serve.loader import Loader
 from serve.settings import Settings
+from serve.shutdown import Shutdown
 
 T = TypeVar("T")
 
 log = structlog.get_logger()
 
 _CONNECTIONS_A_TURN = 16  # let in by the event loop, which takes one of each listener: a crowd would wait for seconds
+_OPEN = (
+    "whoever reaches this server may predict, read metrics and see what its models are: "
+    "set PINION_AUTH__KEYS, or PINION_HTTP__TLS_CLIENT_CA for mutual TLS"
+)
 _LAST_ANSWERS_SECONDS = 0.5  # to be written, once the time of a shutdown is over
 
 cli = typer.Typer(
     help="Serve the MLflow models that models.dvc pins.", add_completion=True, pretty_exceptions_enable=False
 )
+cli.add_typer(key.cli, name="key")
 
 Repo = Annotated[
     Path | None, typer.Option(help="The git repository that holds models.dvc.", show_default=".", readable=False)
@@ -65,10 +77,12 @@ def serve(
     logging.configure(settings.log_level)
     _pin(settings)
     _require_trusted(settings)
+    access = _access(settings)
     listener = _listen(settings.http.host, settings.http.port)
     if settings.http.grpc_port is not None:  # bound for good once the event loop runs; here it is only tried
         _listen(settings.http.host, settings.http.grpc_port).close()
-    _run(settings, listener)
+    port = settings.http.control_port
+    _run(settings, access, listener, _listen(settings.http.control_host, port) if port is not None else None)
 
 
 @cli.command()
@@ -182,6 +196,19 @@ def _require_trusted(settings: Settings) -> None:
         _exit("trust.keys and trust.certificates need model-signing: pip install 'pinion-serve[signing]'", 2)
 
 
+def _access(settings: Settings) -> Access:
+    """Who is let in; one warning where that is everybody."""
+    try:
+        access = composition.make_access(settings)
+    except AccessUnreadable as error:
+        _exit(error.message, 2)
+    http = settings.http
+    reached = [http.host, *([http.control_host] if http.control_port is not None else ())]
+    if access.open and not all(map(is_loopback, reached)):
+        log.warning(_OPEN, hosts=reached)
+    return access
+
+
 @contextlib.contextmanager
 def _state(settings: Settings) -> Iterator[None]:
     """The rooms are built: nothing but the state folder can keep them from that."""
@@ -206,20 +233,40 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _url(listener: socket.socket) -> str:
+def _url(listener: socket.socket, scheme: str = "http") -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if listener.family == socket.AF_INET6 else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if listener.family == socket.AF_INET6 else f"{scheme}://{host}:{port}"
 
 
-def _run(settings: Settings, listener: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT; then drain and return."""
+def _run(settings: Settings, access: Access, listener: socket.socket, control: socket.socket | None) -> None:
+    """Serve until SIGTERM or SIGINT; then drain and return. A control port has all routes, and leaves the other few."""
     shutdown, crowd = composition.make_shutdown(settings), composition.make_crowd(settings)
     with _state(settings):
-        app = composition.build(settings, shutdown, crowd)
+        app = composition.build(settings, shutdown, crowd, access)
+    scheme = "http" if access.certificates is None else "https"
+    if control is None:
+        server = Server(_config(settings, app, access, shutdown, crowd), shutdown)
+    else:
+        # With room of its own: it answers however many wait at the other.
+        told = Control(_config(settings, app, access, shutdown, composition.make_crowd(settings)), control)
+        server = Server(_config(settings, without_control(app), access, shutdown, crowd), shutdown, told)
+        log.info("listening for control", url=_url(control, scheme))
+    server.listen_to_signals()
+    log.info("listening", url=_url(listener, scheme), docs=f"{_url(control or listener, scheme)}/docs")
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 1000)
+    server.run(sockets=[listener, *(listener.dup() for _ in range(_CONNECTIONS_A_TURN - 1))])
+    log.info("stopped")
+
+
+def _config(settings: Settings, app: FastAPI, access: Access, shutdown: Shutdown, crowd: Crowd) -> uvicorn.Config:
+    """What uvicorn is to serve on a port, and how."""
     drain_seconds = settings.rollout.drain_timeout_seconds + _LAST_ANSWERS_SECONDS
-    config = uvicorn.Config(
+    certificates, ways = access.certificates, Ways(app, access.gate)
+    return uvicorn.Config(
         app,
-        http=functools.partial(Door, Ways(app), Outbox(), shutdown, crowd),  # type: ignore[arg-type]  # what makes a protocol, if not its class
+        http=functools.partial(Door, ways, Outbox(), shutdown, crowd),  # type: ignore[arg-type]  # what makes a protocol, if not its class
+        ssl_context_factory=(lambda *_: certificates.context) if certificates is not None else None,
         loop="uvloop",
         ws="none",
         lifespan="on",
@@ -229,14 +276,6 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         proxy_headers=False,  # nothing here asks who the caller is
         timeout_graceful_shutdown=drain_seconds,  # type: ignore[arg-type]  # as exact as it may be
     )
-    server = Server(config, shutdown)
-    server.listen_to_signals()
-    url = _url(listener)
-    log.info("listening", url=url, docs=f"{url}/docs")
-    gc.freeze()
-    gc.set_threshold(20_000, 50, 1000)
-    server.run(sockets=[listener, *(listener.dup() for _ in range(_CONNECTIONS_A_TURN - 1))])
-    log.info("stopped")
 
 
 def _exit(message: str, code: int) -> NoReturn:

@@ -7,8 +7,9 @@ import asyncio
 import contextlib
 import functools
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, disable_created_metrics
@@ -16,6 +17,13 @@ from prometheus_client.process_collector import ProcessCollector
 from starlette.types import ASGIApp
 
 from serve import log, scratch
+from serve.access import documents
+from serve.access.access import Access
+from serve.access.certificates import Certificates
+from serve.access.followed import Followed, follow
+from serve.access.gate import Gate, Known
+from serve.access.keys import Keys
+from serve.access.scope import Scope
 from serve.artifact import watch
 from serve.artifact.fetch import PullLimits, Store
 from serve.artifact.trust import Trust
@@ -34,13 +42,19 @@ from serve.inference import Inference
 from serve.loader import Loader, LoaderOptions
 from serve.metrics import Metrics
 from serve.rollout import Rollout, RolloutOptions
-from serve.settings import Settings
+from serve.settings import AuthSettings, Settings
 from serve.shutdown import Shutdown
 from serve.worker.pool import PoolLimits
 
+Work = Callable[[], Coroutine[Any, Any, None]]
 
-def build(settings: Settings, shutdown: Shutdown, crowd: Crowd) -> FastAPI:
-    """The ASGI application for these settings, which ends as `shutdown` says; it counts whom `crowd` refuses."""
+
+def build(settings: Settings, shutdown: Shutdown, crowd: Crowd, access: Access | None = None) -> FastAPI:
+    """The ASGI application for these settings, for those whom `access` lets in, which ends as `shutdown` says.
+
+    It counts whom `crowd` refuses.
+    """
+    access = access or Access()
     metrics = make_metrics()
     crowd.count = functools.partial(metrics.requests.count, "", "")
     rollout = make_rollout(settings, metrics)
@@ -64,7 +78,8 @@ def build(settings: Settings, shutdown: Shutdown, crowd: Crowd) -> FastAPI:
         following = asyncio.create_task(rollout.follow(pins))
         ending = asyncio.create_task(_refuse_what_is_left(rollout, shutdown))
         try:
-            async with _grpc_door(settings, rollout, readiness, inference, bodies, release, shutdown):
+            door = _grpc_door(settings, rollout, readiness, inference, bodies, release, shutdown, access)
+            async with access.followed(), door:
                 yield
         finally:
             following.cancel()
@@ -85,7 +100,7 @@ def build(settings: Settings, shutdown: Shutdown, crowd: Crowd) -> FastAPI:
         **open_inference.routes(rollout, readiness, inference, infer, release),
     }
     default_model = settings.rollout.default_model
-    return application(rollout, readiness, endpoints, metrics, lifespan, release, default_model)
+    return application(rollout, readiness, endpoints, metrics, lifespan, release, default_model, access.gate)
 
 
 async def _refuse_what_is_left(rollout: Rollout, shutdown: Shutdown) -> None:
@@ -112,6 +127,7 @@ def _grpc_door(
     bodies: Bodies,
     release: str,
     shutdown: Shutdown,
+    access: Access,
 ) -> contextlib.AbstractAsyncContextManager[None]:
     """Open where a port for it is set."""
     http = settings.http
@@ -119,8 +135,39 @@ def _grpc_door(
         return contextlib.nullcontext()
     from serve.front.grpc import server as grpc  # 20 MB, which most servers never need
 
-    service = grpc.Service(rollout, readiness, inference, bodies, release)
-    return grpc.listening(service, http.host, http.grpc_port, http.max_body_bytes, shutdown)
+    service = grpc.Service(rollout, readiness, inference, bodies, release, access.gate)
+    return grpc.listening(service, http.host, http.grpc_port, http.max_body_bytes, shutdown, access.certificates)
+
+
+def make_access(settings: Settings) -> Access:
+    """Who is let in by these settings; `AccessUnreadable` where a file they name is of no use."""
+    files, work = list[Followed](), list[Work]()
+    keys, tokens, certificates = None, None, None
+    if settings.auth.keys is not None:
+        keys = Keys()
+        files.append(Followed("API keys", [settings.auth.keys], keys.take))
+    http = settings.http
+    if http.tls_certificate is not None:
+        certificates = Certificates(http.tls_certificate, http.tls_key, http.tls_client_ca)
+        files.append(Followed("certificates", certificates.paths, certificates.take))
+    if files:
+        work.append(functools.partial(follow, files))
+    if settings.auth.issuer is not None and settings.auth.audience is not None:
+        tokens, asking = _tokens(settings.auth, settings.auth.issuer, settings.auth.audience)
+        work.append(asking)
+    gate = Gate(keys, tokens) if keys is not None or tokens is not None else None
+    return Access(gate, certificates, work)
+
+
+def _tokens(auth: AuthSettings, issuer: str, audience: str) -> tuple[Known, Work]:
+    """Who knows the issuer's tokens, and what is done for that while the server runs."""
+    from serve.access.issuer import Issuer  # memory, which most servers never need
+    from serve.access.tokens import Rules, Tokens
+
+    documents.require_safe(issuer)
+    asked = Issuer(issuer)
+    scopes = {word: Scope(scope) for word, scope in auth.scopes.items()}
+    return Tokens(asked, Rules(audience, auth.algorithms, auth.scope_claim, scopes)), asked.follow
 
 
 def make_shutdown(settings: Settings) -> Shutdown:

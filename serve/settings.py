@@ -5,7 +5,7 @@ impossible values are refused at start. Times are in seconds.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -24,6 +24,8 @@ from serve.artifact.trust import CommitPolicy
 from serve.groups import cores
 from serve.worker.confinement import Confinement, SandboxPolicy
 from serve.worker.environment import EnvironmentPolicy
+
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 
 
 def _absolute(path: Path) -> Path:
@@ -76,6 +78,51 @@ class HttpSettings(_Group):
     drain_delay_seconds: NonNegativeFloat = 0.0
     """How long a server told to stop goes on taking requests while it says it is not ready: as long as it may take
     whoever sends requests to see that."""
+    tls_certificate: Path | None = None
+    """File of the server's certificate with its chain, in PEM: HTTPS, and TLS for gRPC. A renewed one is used within
+    seconds, and no connection is dropped for it."""
+    tls_key: Path | None = None
+    """File of its private key, unencrypted; where it is not said, the certificate's file holds it too."""
+    tls_client_ca: Path | None = None
+    """File of the authorities that must have signed a client's certificate: mutual TLS, and nobody else can connect."""
+    control_port: int | None = Field(default=None, ge=0, le=65535)
+    """Port for whoever runs the server, which has all routes; the other then has none that only tell: no /metrics,
+    /models, /docs, /openapi.json or /. Off where none is named; 0 takes a free one."""
+    control_host: str = Field(default="127.0.0.1", min_length=1)
+    """Address that the control port listens on."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.tls_certificate is None and (self.tls_key or self.tls_client_ca):
+            raise ValueError("tls_key and tls_client_ca need a tls_certificate")
+        return self
+
+
+class AuthSettings(_Group):
+    """Who may ask. Where neither keys nor an issuer are named, whoever can connect may."""
+
+    keys: Path | None = None
+    """File of the API keys that are let in, one a line, as `serve key new` makes them; it is followed as it changes."""
+    issuer: str | None = Field(default=None, pattern=r"^https?://")
+    """Address of an OpenID Connect issuer whose tokens (JWT) are let in; its keys are found by discovery."""
+    audience: str | None = Field(default=None, min_length=1)
+    """What those tokens must name as their audience."""
+    algorithms: tuple[Algorithm, ...] = Field(default=("RS256", "ES256", "EdDSA"), min_length=1)
+    """How those tokens may be signed."""
+    scope_claim: str = Field(default="scope", min_length=1)
+    """The claim of those tokens that says what they grant: words in one text, or a list of them."""
+    scopes: dict[str, Literal["predict", "metrics", "admin"]] = {
+        "pinion:predict": "predict",
+        "pinion:metrics": "metrics",
+        "pinion:admin": "admin",
+    }
+    """The words of that claim that grant something, and what."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.issuer is None) != (self.audience is None):
+            raise ValueError("issuer and audience need each other")
+        return self
 
 
 class BatchSettings(_Group):
@@ -220,6 +267,7 @@ class Settings(BaseSettings):
     )
 
     http: HttpSettings = HttpSettings()
+    auth: AuthSettings = AuthSettings()
     batch: BatchSettings = BatchSettings()
     worker: WorkerSettings = WorkerSettings()
     artifact: ArtifactSettings = ArtifactSettings()

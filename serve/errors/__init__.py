@@ -4,13 +4,16 @@
     ├── RequestRejected    the caller must change the request
     │   ├── MalformedRequest (TooDeep) · TargetTooLong · HeadersTooLarge · RequestTooSlow
     │   ├── InvalidInputs · PayloadTooLarge · UnsupportedContent · NotAcceptable
-    │   └── ModelNotFound · VersionNotFound · RouteNotFound · MethodNotAllowed
+    │   ├── ModelNotFound · VersionNotFound · RouteNotFound · MethodNotAllowed
+    │   └── Unauthenticated · Forbidden
     ├── Unavailable        the caller may try again
     │   ├── QueueFull (WaitTooLong, BodiesFull) · DeadlineExceeded (ReadTooSlowly) · WorkerDied (AsideDied) · NotReady
     │   └── TooManyConnections
     ├── ModelFailed        the model's author must look
     │   └── PredictFailed · BadOutput · OutputTooLarge · WorkerCrashed
     ├── InternalError      we must look
+    ├── AccessUnreadable   the operator must look; who was let in before still is
+    │   └── KeysUnreadable · CertificateUnreadable · IssuerUnreachable
     └── RolloutFailed      the operator must look; traffic goes on with what is live
         ├── PinTooLarge · RemoteNotTrusted · ListingRefused
         ├── PinUnreadable · PullFailed · DigestMismatch · SnapshotUnreadable · MachineFailed
@@ -23,9 +26,11 @@ Each class has a stable `code`, used in answers, logs and metrics alike, and one
 Nothing here knows HTTP: `front/status.py` holds the one table of statuses.
 """
 
+from serve.errors.access import AccessUnreadable, CertificateUnreadable, IssuerUnreachable, KeysUnreadable
 from serve.errors.failed import BadOutput, InternalError, ModelFailed, OutputTooLarge, PredictFailed, WorkerCrashed
 from serve.errors.rejected import (
     Flaw,
+    Forbidden,
     HeadersTooLarge,
     InvalidInputs,
     MalformedRequest,
@@ -38,6 +43,7 @@ from serve.errors.rejected import (
     RouteNotFound,
     TargetTooLong,
     TooDeep,
+    Unauthenticated,
     UnsupportedContent,
     VersionNotFound,
 )
@@ -85,21 +91,26 @@ from serve.errors.unavailable import (
 )
 
 __all__ = [
+    "AccessUnreadable",
     "AsideDied",
     "BadOutput",
     "BodiesFull",
+    "CertificateUnreadable",
     "CommitRefused",
     "DeadlineExceeded",
     "DigestMismatch",
     "EnvironmentFailed",
     "FellBack",
     "Flaw",
+    "Forbidden",
     "FormatRefused",
     "GoldenMismatch",
     "HashesMissing",
     "HeadersTooLarge",
     "InternalError",
     "InvalidInputs",
+    "IssuerUnreachable",
+    "KeysUnreadable",
     "ListingRefused",
     "LoadFailed",
     "MachineFailed",
@@ -136,6 +147,7 @@ __all__ = [
     "TargetTooLong",
     "TooDeep",
     "TooManyConnections",
+    "Unauthenticated",
     "Unavailable",
     "UnsupportedContent",
     "VersionNotFound",

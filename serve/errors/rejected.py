@@ -120,3 +120,22 @@ class RequestTooSlow(RequestRejected):
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"the request did not come in time: nothing, or too little, in {seconds:g} seconds")
+
+
+class Unauthenticated(RequestRejected):
+    """The caller shows no key or token, or none that is good here."""
+
+    code = "unauthenticated"
+
+    def __init__(self) -> None:
+        super().__init__("this needs a key or token that is good here, in one header 'Authorization: Bearer TOKEN'")
+
+
+class Forbidden(RequestRejected):
+    """The caller's key or token does not grant this."""
+
+    code = "forbidden"
+
+    def __init__(self, caller: str, need: str) -> None:
+        super().__init__(f"the key or token is good, and does not grant this: it would need the scope '{need}'")
+        self.caller = caller

@@ -34,6 +34,11 @@ def readiness(rollout: Rollout, readiness: Readiness) -> dict[str, Any]:
     }
 
 
+def readiness_alone(readiness: Readiness) -> dict[str, Any]:
+    """The same for whoever asks: no name of a model, and nothing that went wrong."""
+    return {"ready": readiness.ready, "stopping": readiness.stopping}
+
+
 def _workers(name: str, pool: Pool) -> dict[str, Any]:
     alive, states = pool.alive, [str(worker["state"]) for worker in pool.workers]
     told = None if alive else f"model '{name}' has no worker that can answer: {', '.join(states)}"

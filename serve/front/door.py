@@ -18,6 +18,8 @@ from fastapi import FastAPI
 from starlette.routing import Match, Route
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from serve.access.gate import Gate
+from serve.access.scope import Need
 from serve.batch.reply import Reply
 from serve.errors import ServeError
 from serve.front import streaming
@@ -40,11 +42,16 @@ class Way(NamedTuple):
 
 
 class Ways:
-    """The paths of `app` that lead to an `Endpoint`."""
+    """The paths of `app` that lead to an `Endpoint`, for those whom `gate`, if there is one, lets in."""
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: FastAPI, gate: Gate | None = None) -> None:
+        self._gate = gate
         self._routes = [one for one in app.routes if isinstance(one, Route) and isinstance(one.endpoint, Endpoint)]
         self.find = functools.lru_cache(maxsize=1024)(self._find)
+
+    def admits(self, headers: list[tuple[bytes, bytes]]) -> bool:
+        """Whether the caller may predict; who may not is refused the long way."""
+        return self._gate is None or self._gate.admits(headers, Need.PREDICT)
 
     def _find(self, target: bytes) -> Way | None:
         """The way of a request's target; None where it leads elsewhere, or is not written as plainly as it could be."""
@@ -181,6 +188,8 @@ class Door(Connection):
         way = self._ways.find(self.url) if len(self.url) <= _LONGEST_TARGET else None
         parser = self.parser
         if way is None or parser.get_method() != b"POST" or self.expect_100_continue or parser.should_upgrade():
+            return None
+        if not self._ways.admits(self.headers):
             return None
         headers = read(self.headers)
         if parser.get_http_version() != "1.1" or streaming.asked(headers.get("accept", "")) is not None:

@@ -15,8 +15,12 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from serve.access.gate import Gate
+from serve.access.scope import Need
 from serve.errors import InternalError, MethodNotAllowed, RouteNotFound
 from serve.front import describe, docs
+from serve.front.guard import guard
+from serve.front.needs import CONTROL
 from serve.front.openapi import document
 from serve.front.readiness import Readiness
 from serve.front.scoring import Handler
@@ -35,19 +39,35 @@ def application(
     lifespan: Lifespan,
     version: str,
     default_model: str | None = None,
+    gate: Gate | None = None,
 ) -> FastAPI:
-    """The whole HTTP surface of the server; `endpoints` are those kept clear of FastAPI, by path."""
+    """The whole HTTP surface of the server, behind the gate; `endpoints` are those kept clear of FastAPI, by path."""
     app = FastAPIOffline(title="Pinion", version=version, lifespan=lifespan, docs_url=None, static_url=docs.FILES)
     app.router.routes.extend(Route(path, endpoint) for path, endpoint in endpoints.items())
-    _control_routes(app, rollout, readiness, metrics)
-    app.add_exception_handler(HTTPException, _problem)
-    app.add_exception_handler(Exception, _fault)
+    _control_routes(app, rollout, readiness, metrics, gate)
+    _refusals(app)
     app.add_route("/docs", lambda request: docs.page(app.openapi(), request.scope.get("root_path", "")))
-    app.openapi = lambda: _openapi(app, rollout, default_model)  # type: ignore[method-assign]  # FastAPI's documented way
+    guarded = gate is not None
+    app.openapi = lambda: _openapi(app, rollout, default_model, guarded)  # type: ignore[method-assign]  # FastAPI's documented way
+    if gate is not None:
+        guard(app.routes, gate)
     return app
 
 
-def _control_routes(app: FastAPI, rollout: Rollout, readiness: Readiness, metrics: Metrics) -> None:
+def without_control(app: FastAPI) -> FastAPI:
+    """The same without what the control port has to itself; its lifespan is the same, too."""
+    narrow = FastAPI(openapi_url=None, lifespan=app.router.lifespan_context)
+    narrow.router.routes.extend(one for one in app.routes if getattr(one, "path", None) not in CONTROL)
+    _refusals(narrow)
+    return narrow
+
+
+def _refusals(app: FastAPI) -> None:
+    app.add_exception_handler(HTTPException, _problem)
+    app.add_exception_handler(Exception, _fault)
+
+
+def _control_routes(app: FastAPI, rollout: Rollout, readiness: Readiness, metrics: Metrics, gate: Gate | None) -> None:
     @app.get("/")
     async def root() -> Response:
         return RedirectResponse("/docs")
@@ -61,8 +81,9 @@ def _control_routes(app: FastAPI, rollout: Rollout, readiness: Readiness, metric
         return {"live": True}
 
     @app.get("/health/ready")
-    async def ready() -> JSONResponse:
-        body = describe.readiness(rollout, readiness)
+    async def ready(request: Request) -> JSONResponse:
+        is_known = gate is None or gate.admits(request.scope["headers"], Need.KNOWN)
+        body = describe.readiness(rollout, readiness) if is_known else describe.readiness_alone(readiness)
         return JSONResponse(body, 200 if body["ready"] else 503)
 
     @app.get("/metrics")
@@ -73,7 +94,8 @@ def _control_routes(app: FastAPI, rollout: Rollout, readiness: Readiness, metric
 async def _problem(request: Request, error: Exception) -> Response:
     """Unknown paths and wrong methods in the same shape as every other refusal."""
     assert isinstance(error, HTTPException)
-    told = f"{request.method} {request.url.path[:200]}: {error.detail}; the routes are listed at /docs"
+    where = "/docs" if request.app.openapi_url is not None else "/docs of the control port"
+    told = f"{request.method} {request.url.path[:200]}: {error.detail}; the routes are listed at {where}"
     refusal = MethodNotAllowed(told) if error.status_code == 405 else RouteNotFound(told)
     return Response(problem(refusal), status(refusal), error.headers, PROBLEM_TYPE)
 
@@ -84,6 +106,6 @@ async def _fault(_: Request, __: Exception) -> Response:
     return Response(problem(fault), status(fault), media_type=PROBLEM_TYPE)
 
 
-def _openapi(app: FastAPI, rollout: Rollout, default_model: str | None) -> dict[str, Any]:
+def _openapi(app: FastAPI, rollout: Rollout, default_model: str | None, guarded: bool) -> dict[str, Any]:
     mounted = [route.path for route in app.routes if isinstance(route, Route)]
-    return document(rollout.models, default_model, mounted, app.version)
+    return document(rollout.models, default_model, mounted, app.version, guarded=guarded)

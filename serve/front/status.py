@@ -8,6 +8,7 @@ import orjson
 
 from serve.errors import (
     DeadlineExceeded,
+    Forbidden,
     HeadersTooLarge,
     InternalError,
     InvalidInputs,
@@ -24,6 +25,7 @@ from serve.errors import (
     ServeError,
     TargetTooLong,
     TooManyConnections,
+    Unauthenticated,
     Unavailable,
     UnsupportedContent,
     VersionNotFound,
@@ -34,6 +36,8 @@ PROBLEM_TYPE = "application/problem+json"
 
 STATUS: dict[type[ServeError], int] = {
     MalformedRequest: 400,
+    Unauthenticated: 401,
+    Forbidden: 403,
     ModelNotFound: 404,
     RouteNotFound: 404,
     VersionNotFound: 404,
@@ -57,6 +61,8 @@ STATUS: dict[type[ServeError], int] = {
 # gRPC's name of each status above, for the same errors there.
 RPC_STATUS: Mapping[int, str] = {
     400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
     405: "UNIMPLEMENTED",
     406: "INVALID_ARGUMENT",
@@ -72,12 +78,16 @@ RPC_STATUS: Mapping[int, str] = {
     504: "DEADLINE_EXCEEDED",
 }
 
+CHALLENGE = (("www-authenticate", 'Bearer realm="pinion"'),)  # with 401; what was wrong is not told
+
 RETRY_AFTER_SECONDS = {429: 1, 503: 1}  # at least
 
 _MOST_TEXT = 1000  # what fits among a gRPC answer's headers
 
 _TITLES = {
     400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
     406: "Not Acceptable",

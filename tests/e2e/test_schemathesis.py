@@ -1,10 +1,15 @@
-"""Whatever /openapi.json allows or forbids, sent to the live server: no fault of ours, and each answer as it says."""
+"""Whatever /openapi.json allows or forbids, sent to the live server: no fault of ours, and each answer as it says.
+
+So it is where a key is needed; there, schemathesis itself looks whether an operation does without one, too.
+"""
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from unittest import SkipTest
 
+import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
@@ -14,6 +19,7 @@ from schemathesis.checks import load_all_checks
 from schemathesis.schemas import BaseSchema
 from schemathesis.specs.openapi import checks
 
+from tests.e2e.guarded import new_key
 from tests.e2e.server import Server
 from tests.promoting import Repository
 
@@ -42,8 +48,21 @@ def server(echoes: Repository) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def document(server: Server) -> BaseSchema:
+    return described(server, {})
+
+
+@pytest.fixture(scope="module")
+def guarded(echoes: Repository, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, dict[str, str]]]:
+    """One that asks for a key, and the header that shows one."""
+    keys: Path = tmp_path_factory.mktemp("keys") / "keys.txt"
+    header = {"authorization": f"Bearer {new_key(keys, 'all', 'admin')}"}
+    with Server(echoes.folder, echoes.state, auth__keys=keys) as one:
+        yield one.ready(), header
+
+
+def described(server: Server, headers: dict[str, str]) -> BaseSchema:
     """What the server says of itself, as far as bodies can be generated: JSON."""
-    found = server.get("/openapi.json").json()
+    found = httpx.get(f"{server.url}/openapi.json", headers=headers).json()
     for operation in (one for item in found["paths"].values() for one in item.values()):
         content = operation.get("requestBody", {}).get("content", {})
         for kind in [kind for kind in content if kind != "application/json"]:
@@ -61,6 +80,15 @@ def test_every_answer_is_as_the_document_says(document: BaseSchema, mode: Genera
     assert tried(document, mode, of_each=20, derandomize=True) > 150
 
 
+@pytest.mark.parametrize("of_each", [2, pytest.param(60, marks=[pytest.mark.e2e, pytest.mark.timeout(1800)])])
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=lambda mode: mode.value)
+def test_every_answer_is_as_the_document_says_where_a_key_is_needed(
+    guarded: tuple[Server, dict[str, str]], mode: GenerationMode, of_each: int
+) -> None:
+    server, header = guarded
+    assert tried(described(server, header), mode, of_each, derandomize=True, headers=header) > 20
+
+
 @pytest.mark.e2e
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=lambda mode: mode.value)
@@ -68,14 +96,20 @@ def test_over_a_thousand_answers_are_as_the_document_says(document: BaseSchema, 
     assert tried(document, mode, of_each=150) > 1000
 
 
-def tried(document: BaseSchema, mode: GenerationMode, of_each: int, derandomize: bool = False) -> int:
+def tried(
+    document: BaseSchema,
+    mode: GenerationMode,
+    of_each: int,
+    derandomize: bool = False,
+    headers: dict[str, str] | None = None,
+) -> int:
     """How many cases were sent, those of each operation at most `of_each`."""
     sent = 0
 
     def send(case: Case) -> None:
         nonlocal sent
         sent += 1
-        ask(case)
+        ask(case, headers)
 
     how = settings(
         max_examples=of_each,
@@ -92,9 +126,9 @@ def tried(document: BaseSchema, mode: GenerationMode, of_each: int, derandomize:
     return sent
 
 
-def ask(case: Case) -> None:
+def ask(case: Case, headers: dict[str, str] | None) -> None:
     """Send one case. Whether it had to be taken or refused is judged by `require_truth`, which knows the exceptions."""
-    answer = case.call()
+    answer = case.call(headers=headers)
     excluded = [checks.positive_data_acceptance, checks.negative_data_rejection]
     if case.path.endswith("/invocations") and case.meta.generation.mode is GenerationMode.NEGATIVE:
         excluded.append(checks.response_schema_conformance)  # an echo gives what MLflow took, not what it promises

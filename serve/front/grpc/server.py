@@ -6,6 +6,7 @@ cancelled with their call. Answers name what made them in their initial metadata
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -15,6 +16,9 @@ import grpc.aio
 import structlog
 from google.protobuf.message import DecodeError
 
+from serve.access.certificates import Certificates
+from serve.access.gate import Gate
+from serve.access.scope import Need
 from serve.errors import InternalError, MalformedRequest, ServeError
 from serve.front.bodies import Bodies
 from serve.front.grpc import messages
@@ -34,15 +38,31 @@ _SERVICE = "inference.GRPCInferenceService"
 Context = grpc.aio.ServicerContext[Any, Any]
 Method = Callable[[Any, Context], Awaitable[Any]]
 
+# What each call asks of its caller, as `serve.front.guard` has it for the same over HTTP.
+NEEDS = {
+    "ServerLive": Need.NOTHING,
+    "ServerReady": Need.NOTHING,
+    "ModelReady": Need.KNOWN,
+    "ServerMetadata": Need.KNOWN,
+    "ModelMetadata": Need.KNOWN,
+    "ModelInfer": Need.PREDICT,
+}
+
 
 class Service:
     """The protocol's six calls; each takes its request and gives its answer, or raises a `ServeError`."""
 
     def __init__(
-        self, rollout: Rollout, readiness: Readiness, inference: Inference, bodies: Bodies, version: str
+        self,
+        rollout: Rollout,
+        readiness: Readiness,
+        inference: Inference,
+        bodies: Bodies,
+        version: str,
+        gate: Gate | None = None,
     ) -> None:
         self._rollout, self._readiness, self._inference = rollout, readiness, inference
-        self._bodies, self._version = bodies, version
+        self._bodies, self._version, self._gate = bodies, version, gate
 
     @property
     def handlers(self) -> grpc.GenericRpcHandler:
@@ -59,11 +79,17 @@ class Service:
             _SERVICE,
             {
                 name: grpc.unary_unary_rpc_method_handler(
-                    _refusing(method, asked), response_serializer=answered.SerializeToString
+                    _refusing(method, asked, functools.partial(self._require, NEEDS[name])),
+                    response_serializer=answered.SerializeToString,
                 )
                 for name, method, asked, answered in calls
             },
         )
+
+    def _require(self, need: Need, context: Context) -> None:
+        """Raise where the gate does not let the caller in."""
+        if self._gate is not None:
+            self._gate.require(_headers(context), need)
 
     async def server_live(self, _: pb.ServerLiveRequest, context: Context) -> pb.ServerLiveResponse:
         return pb.ServerLiveResponse(live=True)
@@ -99,11 +125,13 @@ class Service:
         return answer
 
 
-def _refusing(method: Method, kind: type[Any]) -> Method:
-    """The call, from the bytes of its message; its errors become statuses of gRPC, each with its sentence."""
+def _refusing(method: Method, kind: type[Any], require: Callable[[Context], None]) -> Method:
+    """The call, from the bytes of its message, which are read for those who may call; its errors become statuses of
+    gRPC, each with its sentence."""
 
     async def call(message: bytes, context: Context) -> Any:
         try:
+            require(context)
             return await method(_read(message, kind), context)
         except ServeError as error:
             refusal = error
@@ -113,6 +141,14 @@ def _refusing(method: Method, kind: type[Any]) -> Method:
         return await context.abort(grpc.StatusCode[RPC_STATUS[status(refusal)]], in_one(refusal))
 
     return call
+
+
+def _headers(context: Context) -> list[tuple[bytes, bytes]]:
+    """The call's metadata, as HTTP has headers."""
+    return [
+        (name.encode(), value if isinstance(value, bytes) else value.encode("latin-1", "replace"))
+        for name, value in context.invocation_metadata() or ()
+    ]
 
 
 def _left(context: Context) -> float | None:
@@ -130,9 +166,17 @@ def _read(message: bytes, kind: type[Any]) -> Any:
 
 @contextlib.asynccontextmanager
 async def listening(
-    service: Service, host: str, port: int, max_message_bytes: int, shutdown: Shutdown
+    service: Service,
+    host: str,
+    port: int,
+    max_message_bytes: int,
+    shutdown: Shutdown,
+    certificates: Certificates | None = None,
 ) -> AsyncIterator[None]:
-    """Serve until the shutdown is closed; then take no more calls, and finish those taken before the block ends."""
+    """Serve until the shutdown is closed; then take no more calls, and finish those taken before the block ends.
+
+    In plain text where there are no certificates.
+    """
     options = [
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.max_send_message_length", -1),
@@ -141,15 +185,29 @@ async def listening(
     server = grpc.aio.server(options=options)
     server.add_generic_rpc_handlers((service.handlers,))
     shown = f"[{host}]" if ":" in host else host
-    bound = server.add_insecure_port(f"{shown}:{port}")
+    address = f"{shown}:{port}"
+    if certificates is None:
+        bound = server.add_insecure_port(address)
+    else:
+        bound = server.add_secure_port(address, _credentials(certificates))
     await server.start()
-    log.info("listening for gRPC", address=f"{shown}:{bound}")
+    log.info("listening for gRPC", address=f"{shown}:{bound}", tls=certificates is not None)
     stopping = asyncio.create_task(_stop(server, shutdown))
     try:
         yield
     finally:
         shutdown.close()
         await stopping
+
+
+def _credentials(certificates: Certificates) -> grpc.ServerCredentials:
+    """Credentials that are the newest ones at each handshake."""
+
+    def newest() -> grpc.ServerCertificateConfiguration:
+        pem = certificates.pem
+        return grpc.ssl_server_certificate_configuration([(pem.key, pem.certificate)], pem.client_ca)
+
+    return grpc.dynamic_ssl_server_credentials(newest(), newest, certificates.mutual)
 
 
 async def _stop(server: grpc.aio.Server, shutdown: Shutdown) -> None:

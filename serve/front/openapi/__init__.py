@@ -7,7 +7,7 @@ same names. A route is described by one function of its dialect's file; one that
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
-from serve.front.openapi import answers, control, open_inference, refusals, requests, scoring
+from serve.front.openapi import answers, control, gate, open_inference, refusals, requests, scoring
 from serve.front.openapi.subject import Subject, subjects
 from serve.front.openapi.types import Schema
 from serve.rollout import Deployed
@@ -41,8 +41,13 @@ OF_SERVER: Mapping[str, Callable[[], Schema]] = {
 }
 
 
-def document(models: Mapping[str, Deployed], default: str | None, mounted: Iterable[str], version: str) -> Schema:
-    """The document for these live models; `default` is the one that is meant where a route names none."""
+def document(
+    models: Mapping[str, Deployed], default: str | None, mounted: Iterable[str], version: str, *, guarded: bool = False
+) -> Schema:
+    """The document for these live models; `default` is the one that is meant where a route names none.
+
+    Where the routes are guarded, it says what lets a caller in, and what is answered else.
+    """
     found = subjects(models.values())
     chosen = next((one for one in found if one.name == default or len(found) == 1), None)
     schemas = {**control.SCHEMAS, **refusals.SCHEMAS, **open_inference.SCHEMAS}
@@ -52,21 +57,28 @@ def document(models: Mapping[str, Deployed], default: str | None, mounted: Itera
         "openapi": "3.1.0",
         "info": {"title": "Pinion", "version": version, "description": _told(found)},
         "tags": [{"name": one.name} for one in found] + [{"name": "release"}, {"name": "mlflow"}, {"name": "v2"}],
-        "paths": _paths(mounted, found, chosen),
-        "components": {"schemas": dict(sorted(schemas.items()))},
+        "paths": _paths(mounted, found, chosen, guarded),
+        "components": {"schemas": dict(sorted(schemas.items())), **(gate.COMPONENTS if guarded else {})},
     }
 
 
-def _paths(mounted: Iterable[str], found: Sequence[Subject], chosen: Subject | None) -> Schema:
+def _paths(mounted: Iterable[str], found: Sequence[Subject], chosen: Subject | None, guarded: bool) -> Schema:
     paths: Schema = {}
-    for path in mounted:
-        if path in OF_SERVER:
-            paths[path] = OF_SERVER[path]()
-        elif path in OF_DEFAULT and chosen is not None:
-            paths[path] = OF_DEFAULT[path](chosen)
-        elif path in OF_MODEL:
-            paths |= {path.replace("{name}", one.name): OF_MODEL[path](one) for one in found}
+    for route in mounted:
+        described = _described(route, found, chosen)
+        paths |= {path: gate.guarded(route, item) for path, item in described.items()} if guarded else described
     return paths
+
+
+def _described(route: str, found: Sequence[Subject], chosen: Subject | None) -> Schema:
+    """A route's operations by path: one for each model, where it names one."""
+    if route in OF_SERVER:
+        return {route: OF_SERVER[route]()}
+    if route in OF_DEFAULT and chosen is not None:
+        return {route: OF_DEFAULT[route](chosen)}
+    if route in OF_MODEL:
+        return {route.replace("{name}", one.name): OF_MODEL[route](one) for one in found}
+    return {}
 
 
 def _told(found: Sequence[Subject]) -> str:

@@ -61,10 +61,11 @@ SCHEMAS: Schemas = {
         {
             "ready": {"type": "boolean"},
             "stopping": {"type": "boolean"},
-            "models": {"type": "object", "additionalProperties": ref("ModelReadiness")},
-            "failure": nullable(ref("Failure")),
-        }
-    ),
+        },
+        models={"type": "object", "additionalProperties": ref("ModelReadiness")},
+        failure=nullable(ref("Failure")),
+    )
+    | {"description": "Where a key is needed to be told more, only whether requests are to be sent here."},
     "ModelReadiness": record(
         {"ready": {"type": "integer"}, "workers": {"type": "integer"}, "reason": {"type": ["string", "null"]}}
     )

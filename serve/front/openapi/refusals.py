@@ -6,18 +6,22 @@ The refusals are made of the one table of statuses, and of the errors' own docst
 from collections.abc import Iterable, Iterator
 
 from serve.errors import (
+    Forbidden,
     MethodNotAllowed,
     ModelNotFound,
     NotAcceptable,
     NotReady,
     RouteNotFound,
     ServeError,
+    Unauthenticated,
     VersionNotFound,
 )
 from serve.front.openapi.types import Schema, Schemas, array, record, ref
 from serve.front.status import PROBLEM_TYPE, RETRY_AFTER_SECONDS, STATUS
 
+_GATE: dict[type[ServeError], int] = {kind: STATUS[kind] for kind in (Unauthenticated, Forbidden)}
 _ELSEWHERE = (MethodNotAllowed, RouteNotFound)  # no answers of an operation that is described
+_HERE = {kind: code for kind, code in STATUS.items() if kind not in (*_GATE, *_ELSEWHERE)}
 
 _TEXT: Schema = {"type": "string"}
 
@@ -47,12 +51,12 @@ LINEAGE = {
 
 def problems() -> Schema:
     """Those of our own routes."""
-    return _by_status(STATUS, {PROBLEM_TYPE: {"schema": ref("Problem")}})
+    return _by_status(_HERE, {PROBLEM_TYPE: {"schema": ref("Problem")}})
 
 
 def of_mlflow() -> Schema:
     """Those of MLflow's routes: what does not fit is 400 there, and content that is not read is told as text."""
-    told = {kind: 400 if code == 422 else code for kind, code in STATUS.items()}
+    told = {kind: 400 if code == 422 else code for kind, code in _HERE.items()}
     found = _by_status(told, {"application/json": {"schema": ref("MlflowError")}})
     found["415"] = {**found["415"], "content": {"text/plain": {"schema": _TEXT}}}
     return found
@@ -60,15 +64,24 @@ def of_mlflow() -> Schema:
 
 def of_open_inference(*, predicts: bool) -> Schema:
     """Those of the Open Inference Protocol, where what does not fit is 400 too; of an answer, or of telling alone."""
-    told = {kind: 400 if code == 422 else code for kind, code in STATUS.items() if kind is not NotAcceptable}
+    told = {kind: 400 if code == 422 else code for kind, code in _HERE.items() if kind is not NotAcceptable}
     if not predicts:
         told = {kind: code for kind, code in told.items() if kind in (ModelNotFound, VersionNotFound, NotReady)}
     return _by_status(told, {"application/json": {"schema": ref("InferenceError")}})
 
 
+def of_gate(route: str) -> Schema:
+    """Those to a caller who is not let in, in the shape of the route's dialect."""
+    if route.startswith("/v2"):
+        return _by_status(_GATE, {"application/json": {"schema": ref("InferenceError")}})
+    if route.endswith("/invocations"):
+        return _by_status(_GATE, {"application/json": {"schema": ref("MlflowError")}})
+    return _by_status(_GATE, {PROBLEM_TYPE: {"schema": ref("Problem")}})
+
+
 def _by_status(table: dict[type[ServeError], int], content: Schema) -> Schema:
-    codes = sorted({code for kind, code in table.items() if kind not in _ELSEWHERE})
-    kinds = {code: [kind for kind, its in table.items() if its == code and kind not in _ELSEWHERE] for code in codes}
+    codes = sorted(set(table.values()))
+    kinds = {code: [kind for kind, its in table.items() if its == code] for code in codes}
     return {str(code): {**_again(code), "description": _told(kinds[code]), "content": content} for code in codes}
 
 

@@ -25,6 +25,8 @@ DOCUMENTS = ("text/csv", "application/vnd.apache.parquet")  # which MLflow's pan
 # MLflow's words for a status: mlflow/exceptions.py, ERROR_CODE_TO_HTTP_STATUS.
 _WORDS = {
     400: "BAD_REQUEST",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
     404: "RESOURCE_DOES_NOT_EXIST",
     429: "RESOURCE_EXHAUSTED",
     503: "TEMPORARILY_UNAVAILABLE",

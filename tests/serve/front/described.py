@@ -62,10 +62,10 @@ def deployed(
     return Deployed(snapshot, "c" * 40, pool, "2026-11-24", {})
 
 
-def described(*models: Deployed, default: str | None = None) -> dict[str, Any]:
+def described(*models: Deployed, default: str | None = None, guarded: bool = False) -> dict[str, Any]:
     """The document for these models, as it arrives."""
     live = {one.snapshot.name: one for one in models}
-    found: dict[str, Any] = json.loads(json.dumps(document(live, default, EVERY_PATH, "0.1.0")))
+    found: dict[str, Any] = json.loads(json.dumps(document(live, default, EVERY_PATH, "0.1.0", guarded=guarded)))
     return found
 
 

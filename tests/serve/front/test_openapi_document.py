@@ -246,6 +246,8 @@ def test_what_is_told_of_releases_and_of_readiness_is_described() -> None:
     assert set(schemas["Models"]["required"]) == set(describe.models(rollout))
     rollout.models = {"m": model}
     told = describe.readiness(rollout, cast(Any, SimpleNamespace(ready=False, stopping=False)))
-    assert set(schemas["Readiness"]["required"]) == set(told)
+    assert set(schemas["Readiness"]["properties"]) == set(told)
+    alone = describe.readiness_alone(cast(Any, SimpleNamespace(ready=False, stopping=False)))
+    assert set(schemas["Readiness"]["required"]) == set(alone)
     assert set(schemas["ModelReadiness"]["required"]) == set(told["models"]["m"])
     assert told["models"]["m"]["reason"] == "model 'm' has no worker that can answer: loading"
