@@ -12,12 +12,19 @@ from serve.errors import (
     NotReady,
     RouteNotFound,
     ServeError,
+    TargetTooLong,
+    TooManyConnections,
     VersionNotFound,
 )
 from serve.front.openapi.types import Schema, Schemas, array, record, ref
 from serve.front.status import PROBLEM_TYPE, RETRY_AFTER_SECONDS, STATUS
 
-_ELSEWHERE = (MethodNotAllowed, RouteNotFound)  # no answers of an operation that is described
+_ELSEWHERE = (
+    MethodNotAllowed,
+    RouteNotFound,
+    TargetTooLong,
+    TooManyConnections,
+)  # no answers of an operation that is described
 
 _TEXT: Schema = {"type": "string"}
 
