@@ -6,9 +6,13 @@ nothing is read after it: what follows is nobody's request. Who does not read it
 Owned by the event loop; the `Crowd` looks at it now and then.
 """
 
+import array
 import asyncio
+import contextlib
 import enum
+import fcntl
 import functools
+import termios
 from typing import Any
 
 import httptools
@@ -29,7 +33,6 @@ Pairs = tuple[tuple[bytes, bytes], ...]
 
 _MOST_PIECES = 2**18  # of a body, beside one for each 64 bytes of it: they take time whatever is in them
 _MOST_BESIDE_BODY = 64 * 2**10  # sizes and extensions of chunks, and trailers, beside eight bytes for each of the body
-_LAST_SECONDS = 5.0  # in which what nobody will read may still come
 
 
 class Stage(enum.Enum):
@@ -137,7 +140,7 @@ class Connection(HttpToolsProtocol):
         stops = self.transport.is_closing() or self.flow.write_paused
         if stops and self._writing.lags(
             (self._stops, self.transport.is_closing()),
-            -self.transport.get_write_buffer_size(),
+            -self._untaken(),
             now,
             limits.write_seconds,
             limits.min_rate,
@@ -219,7 +222,7 @@ class Connection(HttpToolsProtocol):
         if stage is BODY:
             seconds, rate = limits.body_seconds, limits.min_rate
         else:
-            seconds, rate = _LAST_SECONDS if stage is REST else limits.header_seconds, float("inf")
+            seconds, rate = limits.header_seconds, float("inf")
         if not self._reading.lags((self._begun, stage), self._body_bytes, now, seconds, rate):
             return
         if stage is REST:
@@ -229,6 +232,13 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
         else:
             self.refuse(RequestTooSlow(seconds))
+
+    def _untaken(self) -> int:
+        """Bytes of answers that the caller did not take yet: held here, or by the kernel."""
+        queued = array.array("i", [0])
+        with contextlib.suppress(OSError, ValueError):  # it is closed this very moment
+            fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, queued)
+        return self.transport.get_write_buffer_size() + queued[0]
 
     def _bound(self, stage: Stage, size: int) -> None:
         """`size` bytes more of the same head, or the same body, were read."""

@@ -17,7 +17,7 @@ from serve.errors import ReadTooSlowly, TooManyConnections
 
 _LOOK_SECONDS = 0.25
 _LEAST_SPARE = 128  # descriptors kept for workers, files, and what is pulled and built
-_SPARE_SHARE = 4  # of few descriptors, one in so many is kept
+_SPARE_SHARE = 5  # of many descriptors, one in so many is kept
 _FEWEST = 16
 
 
@@ -119,7 +119,7 @@ class Crowd:
 def places(most: int) -> int:
     """How many connections there may be, `most` where the process may open enough files; its soft limit is raised."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = most + max(_LEAST_SPARE, most // _SPARE_SHARE)
+    wanted = most + max(_LEAST_SPARE, most // (_SPARE_SHARE - 1))
     granted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < granted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (granted, hard))

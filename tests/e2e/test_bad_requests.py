@@ -24,7 +24,7 @@ BODIES: list[tuple[bytes, int, str]] = [
     (b"{", 400, "not JSON"),
     (b"\xff\xfe{\x00}", 400, "not JSON"),
     (b'{"inputs": NaN}', 400, "not JSON"),
-    (b"[" * 5000, 400, "not JSON"),
+    (b"[" * 5000, 400, "nested too deeply"),
     (b"null", 400, "must be a JSON object"),
     (b"[1, 2]", 400, "not a list"),
     (b"{}", 400, "it holds none of them"),

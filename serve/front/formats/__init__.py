@@ -47,6 +47,12 @@ def reader(content_type: str) -> Callable[[bytes], Reading]:
     return READERS[kind]
 
 
+def require_unpacked(content_encoding: str) -> None:
+    """`UnsupportedContent` for a packed body: nobody unpacks it here, and as it is it would be refused as no JSON."""
+    if content_encoding and content_encoding.strip().lower() != "identity":
+        raise UnsupportedContent("the body must have no Content-Encoding on this route")
+
+
 @functools.lru_cache(maxsize=64)
 def accepted(header: str) -> str:
     """The content type of the answer that an Accept header asks for, or `NotAcceptable`."""

@@ -6,6 +6,7 @@ import orjson
 
 from serve.child.wire import Value
 from serve.errors import MalformedRequest
+from serve.front.formats.depth import require_shallow
 from serve.signature import numbers, payload
 from serve.signature.binding import Bound, bind
 from serve.signature.predictions import to_json
@@ -29,7 +30,8 @@ class JsonReading(NamedTuple):
 
 
 def document(body: bytes) -> Any:
-    """A body as JSON, or `MalformedRequest`, which says where it breaks and never repeats it."""
+    """A body as JSON, or `MalformedRequest`, which says where it breaks and never repeats it; `TooDeep` first."""
+    require_shallow(body)
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -13,6 +13,7 @@ import numpy as np
 import orjson
 
 from serve.errors import InvalidInputs
+from serve.front.formats.depth import require_shallow
 from serve.front.open_inference import elements
 from serve.front.open_inference.datatypes import BASE64, BYTES, IN_BYTES, JSON, NUMBERS, Described
 from serve.front.open_inference.elements import Array
@@ -45,6 +46,7 @@ def read(tensor: Tensor, known: Described | None) -> Array:
 
 def document(text: str | bytes, place: str) -> Any:
     """JSON that travels as text."""
+    require_shallow(text.encode() if isinstance(text, str) else text)
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:

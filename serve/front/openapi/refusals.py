@@ -13,6 +13,8 @@ from serve.errors import (
     NotReady,
     RouteNotFound,
     ServeError,
+    TargetTooLong,
+    TooManyConnections,
     Unauthenticated,
     VersionNotFound,
 )
@@ -20,7 +22,12 @@ from serve.front.openapi.types import Schema, Schemas, array, record, ref
 from serve.front.status import PROBLEM_TYPE, RETRY_AFTER_SECONDS, STATUS
 
 _GATE: dict[type[ServeError], int] = {kind: STATUS[kind] for kind in (Unauthenticated, Forbidden)}
-_ELSEWHERE = (MethodNotAllowed, RouteNotFound)  # no answers of an operation that is described
+_ELSEWHERE = (
+    MethodNotAllowed,
+    RouteNotFound,
+    TargetTooLong,
+    TooManyConnections,
+)  # no answers of an operation that is described
 _HERE = {kind: code for kind, code in STATUS.items() if kind not in (*_GATE, *_ELSEWHERE)}
 
 _TEXT: Schema = {"type": "string"}

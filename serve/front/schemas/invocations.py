@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from serve.errors import InvalidInputs, MalformedRequest, ServeError, UnsupportedContent
+from serve.errors import InvalidInputs, MalformedRequest, ServeError, TooDeep, UnsupportedContent
 from serve.front import formats, streaming
 from serve.front.dialect import Answer, Call
 from serve.front.formats.mlflow_json import document
@@ -71,6 +71,8 @@ def _document(body: bytes) -> Any:
     """A body as JSON; with NaN and infinities too, which MLflow's clients write for missing values."""
     try:
         return document(body)
+    except TooDeep:
+        raise
     except MalformedRequest:
         try:
             return json.loads(body)
@@ -87,6 +89,7 @@ class Invocations:
         accept = call.headers.get("accept", "")
         if streaming.asked(accept) is None:
             formats.accepted(accept)  # refused now, before it costs a prediction
+        formats.require_unpacked(call.headers.get("content-encoding", ""))
         header = call.headers.get("content-type", "")
         reader, kind = formats.reader(header), header.split(";")[0].strip().lower()
         if kind in DOCUMENTS:

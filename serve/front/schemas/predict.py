@@ -14,6 +14,7 @@ class Predict:
         accept = call.headers.get("accept", "")
         if streaming.asked(accept) is None:
             formats.accepted(accept)  # refused now, before it costs a prediction
+        formats.require_unpacked(call.headers.get("content-encoding", ""))
         reading = formats.reader(call.headers.get("content-type", ""))(call.body)
         return InferenceRequest(call.arguments.get("name"), None, reading, call.received)
 
