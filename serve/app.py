@@ -33,6 +33,7 @@ from serve.metrics import Metrics
 from serve.rollout import Rollout, RolloutOptions
 from serve.settings import Settings
 from serve.shutdown import Shutdown
+from serve.worker.confinement import Confinement
 from serve.worker.pool import PoolLimits
 
 
@@ -40,7 +41,7 @@ def build(settings: Settings, shutdown: Shutdown) -> FastAPI:
     """The ASGI application for these settings, which ends as `shutdown` says."""
     metrics = make_metrics()
     rollout = make_rollout(settings, metrics)
-    aside = Aside(settings.http.aside_processes)
+    aside = Aside(settings.http.aside_processes, confinement=Confinement(settings.worker.sandbox))
     inference = Inference(
         rollout,
         metrics,
