@@ -44,6 +44,7 @@ from serve.metrics import Metrics
 from serve.rollout import Rollout, RolloutOptions
 from serve.settings import AuthSettings, Settings
 from serve.shutdown import Shutdown
+from serve.worker.confinement import Confinement
 from serve.worker.pool import PoolLimits
 
 Work = Callable[[], Coroutine[Any, Any, None]]
@@ -58,7 +59,7 @@ def build(settings: Settings, shutdown: Shutdown, crowd: Crowd, access: Access |
     metrics = make_metrics()
     crowd.count = functools.partial(metrics.requests.count, "", "")
     rollout = make_rollout(settings, metrics)
-    aside = Aside(settings.http.aside_processes)
+    aside = Aside(settings.http.aside_processes, confinement=Confinement(settings.worker.sandbox))
     inference = Inference(
         rollout,
         metrics,

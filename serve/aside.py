@@ -5,7 +5,8 @@ answer nobody, not even from a thread. In goes a function of ours with plain dat
 `ServeError` it raised; what a model's code made is never unpickled, for it arrives as raw bytes (`child.wire`).
 
 `Aside` owns the processes, on the event loop. Each is started when first needed, does one thing at a time, and
-is killed where nobody waits for it any more. It leaves when the server is gone, however that ended.
+is killed where nobody waits for it any more. It leaves when the server is gone, however that ended. As it parses what
+strangers send, it is confined as a model is, and more: it reads the server's code, writes nothing, has no network.
 """
 
 import asyncio
@@ -19,13 +20,16 @@ import sys
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, BinaryIO, TypeVar
 
 import structlog
 
+import serve
 from serve.child.wire import Buffer
-from serve.errors import AsideDied, ServeError
+from serve.errors import AsideDied, SandboxFailed, ServeError
+from serve.worker.confinement import Confinement, start
 from serve.worker.ending import ending
 
 log = structlog.get_logger()
@@ -35,6 +39,9 @@ Result = TypeVar("Result")
 INLINE_BYTES = 128 * 2**10  # up to here the trip is not worth its time
 LARGE_BYTES = 4 * 2**20  # from here on it takes long enough to be worth waiting for by none but its like
 _PR_SET_PDEATHSIG = 1
+_CODE = Path(serve.__file__).parent
+_READABLE = ((str(_CODE), "read"), (str(_CODE.parent), "list"))  # an import looks through the folder around it
+_CONFINED = Confinement()
 _VARIABLES = {
     "OPENBLAS_NUM_THREADS": "1",  # no work for them here, and each takes memory
     # glibc gives what a body took back to the system, and the next would fault it in anew: half of the time it takes.
@@ -49,8 +56,14 @@ class Aside:
     Where there are several, one is kept from the large bodies, so that those of middling size need not wait for them.
     """
 
-    def __init__(self, processes: int, inline_bytes: int = INLINE_BYTES, large_bytes: int = LARGE_BYTES) -> None:
-        self._inline_bytes, self._large_bytes = inline_bytes, large_bytes
+    def __init__(
+        self,
+        processes: int,
+        inline_bytes: int = INLINE_BYTES,
+        large_bytes: int = LARGE_BYTES,
+        confinement: Confinement = _CONFINED,
+    ) -> None:
+        self._inline_bytes, self._large_bytes, self._confinement = inline_bytes, large_bytes, confinement
         self._turns = asyncio.Semaphore(processes)
         self._large_turns = asyncio.Semaphore(max(1, processes - 1))
         self._idle: list[_Process] = []
@@ -84,7 +97,7 @@ class Aside:
         self._threads.shutdown(wait=False)
 
     async def _once(self, work: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:
-        process = self._idle.pop() if self._idle else await _start(self._threads)
+        process = self._idle.pop() if self._idle else await _start(self._threads, self._confinement)
         try:
             result, error, trace = await process.ask((work, arguments))
         except BaseException:
@@ -135,23 +148,23 @@ class _Process:
         self._end.close()
 
 
-async def _start(threads: ThreadPoolExecutor) -> _Process:
+async def _start(threads: ThreadPoolExecutor, confinement: Confinement) -> _Process:
     ours, theirs = socket.socketpair()
     try:
         with theirs:
-            child = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-P",  # nothing from the folder the server was started in
-                "-m",
-                "serve.aside",
-                str(theirs.fileno()),
-                pass_fds=(theirs.fileno(),),
+            # Nothing from the folder the server was started in, and Ctrl-C is for the server, which knows how to stop.
+            child, confined = await start(
+                confinement,
+                [sys.executable, "-P", "-m", "serve.aside", str(theirs.fileno())],
+                _READABLE,
+                theirs.fileno(),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 env={**os.environ, **_VARIABLES},
-                start_new_session=True,  # Ctrl-C is for the server, which knows how to stop
+                start_new_session=True,
             )
-    except OSError as error:
+        await confined
+    except (OSError, SandboxFailed) as error:
         ours.close()
         raise _Died(f"it can't be started: {error}") from None
     except BaseException:

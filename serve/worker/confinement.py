@@ -70,34 +70,63 @@ class Sandbox:
 UNCONFINED = Sandbox("off", open=("it may do what the server's user may",))
 
 
-def launcher(
-    confinement: Confinement, python: Path, rules: Sequence[Rule], folder: Path | None, devices: bool, report: int
-) -> list[str]:
-    """What to put before a command that begins with `python`, so that it runs confined, in `folder` where one is named.
+async def start(
+    confinement: Confinement,
+    command: Sequence[str],
+    rules: Sequence[Rule],
+    descriptor: int,
+    place: Path | None = None,
+    devices: bool = False,
+    **options: Any,
+) -> tuple[asyncio.subprocess.Process, "asyncio.Task[Sandbox]"]:
+    """A process that runs `command`, an interpreter's, confined; it inherits `descriptor` and begins in `place`.
 
-    `rules` are granted beside what the system and that interpreter need. What is in force is told on the descriptor
-    `report`, which the process must inherit.
+    `rules` are granted beside what the operator grants, and what the system and that interpreter need; `options` are
+    asyncio's. Beside the process, what is in force there, known as soon as its interpreter begins: `SandboxFailed`
+    where that is not enough, `FileNotFoundError` where there is no such interpreter.
     """
-    asked = {
-        "report": report,
-        "network": confinement.network,
-        "rules": [
-            *places.system(devices),
-            *places.interpreter(python),
-            *((str(path), "read") for path in confinement.readable),
-            *((str(path), "write") for path in confinement.writable),
-            *rules,
-        ],
-        **({"folder": str(folder)} if folder is not None else {}),
-    }
-    return [sys.executable, "-I", "-S", str(_LAUNCHER), json.dumps(asked)]
+    if confinement.policy is SandboxPolicy.OFF:
+        child = await asyncio.create_subprocess_exec(*command, pass_fds=(descriptor,), cwd=place, **options)
+        return child, asyncio.create_task(_unconfined())
+    ours, theirs = os.pipe()
+    try:
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", str(_LAUNCHER)),
+            json.dumps(_asked(confinement, Path(command[0]), rules, place, devices, theirs)),
+            *command,
+            pass_fds=(descriptor, theirs),
+            cwd=place,
+            **options,
+        )
+    except BaseException:
+        os.close(ours)
+        raise
+    finally:
+        os.close(theirs)
+    return child, asyncio.create_task(_confined(confinement, ours))
 
 
-async def confined(confinement: Confinement, pipe: int) -> Sandbox:
-    """What is in force in the process at the other end of `pipe`, which is closed in the end, once it is confined.
+def _asked(
+    confinement: Confinement, python: Path, rules: Sequence[Rule], place: Path | None, devices: bool, report: int
+) -> dict[str, Any]:
+    """What `serve/sandbox` is told."""
+    granted = [
+        *places.system(devices),
+        *places.interpreter(python),
+        *((str(path), "read") for path in confinement.readable),
+        *((str(path), "write") for path in confinement.writable),
+        *rules,
+    ]
+    where = {"folder": str(place)} if place is not None else {}
+    return {"report": report, "network": confinement.network, "rules": granted, **where}
 
-    `SandboxFailed` where it is not what must be, or can't be; `FileNotFoundError` where it can't begin then.
-    """
+
+async def _unconfined() -> Sandbox:
+    return UNCONFINED
+
+
+async def _confined(confinement: Confinement, pipe: int) -> Sandbox:
+    """What is said on `pipe`, which closes as the process is confined, or at its end."""
     reader = asyncio.StreamReader()
     protocol = asyncio.StreamReaderProtocol(reader)
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, os.fdopen(pipe, "rb", 0))
@@ -108,7 +137,7 @@ async def confined(confinement: Confinement, pipe: int) -> Sandbox:
 
 
 def in_force(confinement: Confinement, report: bytes) -> Sandbox:
-    """What a process reports, with the errors of `confined`."""
+    """What a process reports, with the errors of `start`."""
     said: dict[str, Any] = {}
     for line in report.splitlines():
         said.update(json.loads(line))

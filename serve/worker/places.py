@@ -1,7 +1,8 @@
 """The places that a confined process may use, as (path, grant): what every process needs of a Linux system, and
 what an interpreter brings. Only looks at the disk; what is not there is left out later.
 
-A grant is "run" (read and execute), "read", "write" (all but execute) or "device" (read, write, ioctl).
+A grant is "run" (read and execute), "read", "list" (names alone), "write" (all but execute) or "device" (read, write,
+ioctl), each for all that is below.
 """
 
 import glob

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,15 @@ SERVE = Path(sys.executable).with_name("serve")
 
 
 class Server:
-    """`serve` on a free port; a context manager that never leaves it running."""
+    """`serve` on a free port, behind the command `before`; a context manager that never leaves it running."""
 
-    def __init__(self, repo: Path, state: Path, **settings: Any) -> None:
+    def __init__(self, repo: Path, state: Path, before: Sequence[str] = (), **settings: Any) -> None:
         self.events: list[dict[str, Any]] = []
         self.state = state
         variables = {f"PINION_{name}".upper(): str(value) for name, value in settings.items()}
         self._changed = threading.Condition()
         self.process = subprocess.Popen(
-            [SERVE, "--repo", str(repo), "--port", "0"],
+            [*before, SERVE, "--repo", str(repo), "--port", "0"],
             env={**os.environ, "PINION_ARTIFACT__STATE": str(state), **variables},
             stderr=subprocess.PIPE,
             text=True,

@@ -26,9 +26,15 @@ def repo(tmp_path_factory: pytest.TempPathFactory, state: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(repo: Path, state: Path) -> Iterator[Server]:
+def diaries(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the model may write."""
+    return tmp_path_factory.mktemp("diaries")
+
+
+@pytest.fixture(scope="module")
+def server(repo: Path, state: Path, diaries: Path) -> Iterator[Server]:
     """One worker: that it answers another request proves it free again."""
-    with Server(repo, state) as one:
+    with Server(repo, state, worker__writable=f'["{diaries}"]') as one:
         yield one.ready()
 
 
@@ -79,8 +85,8 @@ def test_whoever_does_not_ask_for_chunks_gets_the_whole(server: Server) -> None:
     assert server.predict(row()).json() == {"predictions": ["w 0 w 1 w 2"]}
 
 
-def test_a_client_that_leaves_stops_the_generator_and_frees_the_worker(server: Server, tmp_path: Path) -> None:
-    diary = tmp_path / "diary"
+def test_a_client_that_leaves_stops_the_generator_and_frees_the_worker(server: Server, diaries: Path) -> None:
+    diary = diaries / "diary"
     body = row(count=FOREVER, diary=str(diary))
     before = counted(server, "cancelled")
     with httpx.stream("POST", server.url + "/predict", json=body, headers={"accept": SSE}, timeout=30.0) as answer:

@@ -33,6 +33,7 @@ from serve.metrics import Metrics
 from serve.signature import payload
 from serve.signature.binding import Bound, bind
 from serve.signature.predictions import to_json
+from serve.worker.confinement import Confinement
 from serve.worker.pool import Pool, PoolLimits, PoolState
 from serve.worker.process import Command
 from tests.models import TELLER
@@ -45,7 +46,8 @@ FOREVER = 10**9
 
 @asynccontextmanager
 async def running(state: Path, workers: int = 1) -> AsyncIterator[Pool]:
-    command = Command("teller", "sha256:0", TELLER, Path(sys.executable), threads=1, state=state)
+    diaries = Confinement(writable=(state.parent,))
+    command = Command("teller", "sha256:0", TELLER, Path(sys.executable), threads=1, state=state, confinement=diaries)
     limits = PoolLimits(workers, max_batch_rows=64, max_waiting_rows=1, load_timeout_seconds=60.0)
     pool = Pool(command, limits, Metrics(CollectorRegistry()), batchable=True)
     await pool.start()

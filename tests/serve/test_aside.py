@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,15 @@ from serve.child.wire import Part, Value
 from serve.errors import AsideDied, Flaw, InvalidInputs, MalformedRequest, PayloadTooLarge, ServeError
 from serve.front.formats.mlflow_json import JsonReading
 from serve.signature.spec import Signature, TensorSpec
+from serve.worker.confinement import Confinement
 
 LITTLE, MIDDLING, LARGE = 10, 1000, 100_000
 
 
 @asynccontextmanager
 async def running(processes: int = 1) -> AsyncIterator[Aside]:
-    aside = Aside(processes, inline_bytes=100, large_bytes=10_000)
+    tests = Confinement(readable=(Path(__file__).parents[2],))  # whose own functions run there
+    aside = Aside(processes, inline_bytes=100, large_bytes=10_000, confinement=tests)
     try:
         yield aside
     finally:

@@ -149,14 +149,17 @@ def fork(_):
 
 
 def daemon(_):
-    """daemon: leave, and a process behind that left the group and holds the pipes."""
+    """daemon: leave, and a process behind that holds the pipes, and left the group if it may."""
     orphan("30")
     os._exit(1)
 
 
 def orphan(lifetime):
-    """orphan:S (30): start a process that leaves the group and holds the pipes, and answer."""
-    subprocess.Popen(["sleep", lifetime or "30"], start_new_session=True)
+    """orphan:S (30): start a process that holds the pipes, and leaves the group if it may, and answer."""
+    try:
+        subprocess.Popen(["sleep", lifetime or "30"], start_new_session=True)
+    except PermissionError:
+        subprocess.Popen(["sleep", lifetime or "30"])
 
 
 def close(which):
