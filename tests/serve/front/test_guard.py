@@ -11,6 +11,7 @@ from serve.access.gate import Gate
 from serve.access.keys import Keys
 from serve.access.scope import Need
 from serve.app import build
+from serve.front.crowd import Crowd
 from serve.front.endpoint import Endpoint
 from serve.front.grpc import open_inference_pb2 as pb
 from serve.front.grpc.server import NEEDS as RPC_NEEDS
@@ -26,7 +27,7 @@ from tests.serve.front.described import EVERY_PATH, columns, deployed, described
 @pytest.fixture
 def app(tmp_path: Path) -> FastAPI:
     settings = Settings(artifact=ArtifactSettings(repo=tmp_path))
-    return build(settings, Shutdown(0.0, 1.0), Access(Gate(Keys(), None)))
+    return build(settings, Shutdown(0.0, 1.0), Crowd(), Access(Gate(Keys(), None)))
 
 
 def routes(app: FastAPI) -> dict[str, Route | Mount]:

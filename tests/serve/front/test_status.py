@@ -3,7 +3,7 @@ import json
 import pytest
 
 from serve import errors
-from serve.errors import RolloutFailed, ServeError
+from serve.errors import AccessUnreadable, RolloutFailed, ServeError
 from serve.front.status import RETRY_AFTER_SECONDS, STATUS, problem, retry_after, status
 
 
@@ -13,6 +13,8 @@ def family(root: type[ServeError]) -> list[type[ServeError]]:
 
 CALLERS = [
     (errors.MalformedRequest("no"), 400),
+    (errors.Unauthenticated(), 401),
+    (errors.Forbidden("k1", "predict"), 403),
     (errors.ModelNotFound("x", ("digits",)), 404),
     (errors.VersionNotFound("digits", "1", ("4f2b",)), 404),
     (errors.RouteNotFound("no"), 404),
@@ -49,7 +51,8 @@ def test_each_error_has_one_status(error: ServeError, code: int) -> None:
 
 def test_every_error_that_reaches_callers_is_in_the_table_above() -> None:
     branches = {ServeError, errors.RequestRejected, errors.Unavailable, errors.ModelFailed}
-    reach = {kind for kind in family(ServeError) if not issubclass(kind, RolloutFailed)} - branches
+    operators = RolloutFailed | AccessUnreadable
+    reach = {kind for kind in family(ServeError) if not issubclass(kind, operators)} - branches
     ours = {kind for kind in reach if kind.__module__.startswith("serve.errors.")}
     assert {type(error) for error, _ in CALLERS} == ours
 
