@@ -61,6 +61,8 @@ ARG PIP_INDEX_URL
 ARG PIP_FIND_LINKS
 ARG SSL_CERT_FILE
 ARG UV_TORCH_BACKEND
+# Where to pull from, where that is not a folder of the repository: see docs/your-own.md.
+ARG PINION_ARTIFACT__REMOTE
 ENV PINION_ARTIFACT__REPO=/srv/pinion \
     PINION_ARTIFACT__STATE=/srv/pinion/state \
     UV_PYTHON_INSTALL_DIR=/srv/pinion/state/python \

@@ -9,6 +9,7 @@ may be loading. One task, `follow`, makes releases; another watches the newest w
 
 import asyncio
 import contextlib
+import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ class Failure:
 
 
 class Rollout:
-    """Owner of what is live. `sleep` is an argument so that tests need not wait."""
+    """Owner of what is live. `sleep` is an argument so that tests need not wait; `chance` is below 1."""
 
     def __init__(
         self,
@@ -60,12 +61,14 @@ class Rollout:
         options: RolloutOptions,
         metrics: Metrics,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self.live: Live | None = None
         self.held: Live | None = None
         self.desired: Pin | None = None
         self.failure: Failure | None = None
-        self._loader, self._options, self._metrics, self._sleep = loader, options, metrics, sleep
+        self._loader, self._options, self._metrics = loader, options, metrics
+        self._sleep, self._chance = sleep, chance
         self._trial: asyncio.Task[None] | None = None
         self._leaving: dict[asyncio.Task[None], Deployed] = {}
 
@@ -160,7 +163,7 @@ class Rollout:
                 return
             else:
                 break
-            await self._sleep(pause)
+            await self._sleep(pause * (1.0 - self._chance() / 4.0))  # servers that failed together try apart
             pause = min(pause * 2, self._options.longest_retry_seconds)
         self.failure = None
         self._metrics.rollouts.labels("live").inc()
