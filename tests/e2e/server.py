@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,14 @@ SERVE = Path(sys.executable).with_name("serve")
 class Server:
     """`serve` on a free port; a context manager that never leaves it running."""
 
-    def __init__(self, repo: Path, state: Path, **settings: Any) -> None:
+    def __init__(self, repo: Path, state: Path, *, before: Sequence[str] = (), **settings: Any) -> None:
+        """`before` is what runs the command, such as `prlimit --nofile=1024`."""
         self.events: list[dict[str, Any]] = []
         self.state = state
         variables = {f"PINION_{name}".upper(): str(value) for name, value in settings.items()}
         self._changed = threading.Condition()
         self.process = subprocess.Popen(
-            [SERVE, "--repo", str(repo), "--port", "0"],
+            [*before, SERVE, "--repo", str(repo), "--port", "0"],
             env={**os.environ, "PINION_ARTIFACT__STATE": str(state), **variables},
             stderr=subprocess.PIPE,
             text=True,
