@@ -182,6 +182,7 @@ def make_crowd(settings: Settings) -> Crowd:
     return Crowd(
         Limits(
             body_bytes=http.max_body_bytes,
+            unread_bytes=http.max_held_bytes,
             most=places(http.max_connections),
             most_per_address=http.max_connections_per_ip,
             header_seconds=http.header_timeout_seconds,

@@ -15,9 +15,11 @@ from typing import TextIO, cast
 import structlog
 from rich.console import Console
 from rich.text import Text
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 _console = Console(stderr=True)
+_LONGEST = 16 * 2**10  # characters of a value; tracebacks are shorter
+_SHOWN = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 _PATIENCE_SECONDS = 0.1
 _ROOM_BYTES = select.PIPE_BUF  # where a pipe says it has room, these it has
 
@@ -79,6 +81,7 @@ def configure(level: str = "info") -> None:
     """Set up structlog, and write the warnings of the libraries we use in the same form to the same stream."""
     terminal, stream = _console.is_terminal, cast(TextIO, _stream)
     before: list[Processor] = [
+        _cut,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if terminal else "iso", utc=not terminal),
     ]
@@ -97,7 +100,23 @@ def configure(level: str = "info") -> None:
 
 
 def _coloured() -> list[Processor]:
-    return [structlog.dev.ConsoleRenderer(pad_event_to=24, exception_formatter=structlog.dev.plain_traceback)]
+    return [_visible, structlog.dev.ConsoleRenderer(pad_event_to=24, exception_formatter=structlog.dev.plain_traceback)]
+
+
+def _cut(_: object, __: str, event: EventDict) -> EventDict:
+    """No value is longer than a screen or two."""
+    for name, value in event.items():
+        if isinstance(value, str) and len(value) > _LONGEST:
+            event[name] = f"{value[:_LONGEST]}… ({len(value) - _LONGEST} more)"
+    return event
+
+
+def _visible(_: object, __: str, event: EventDict) -> EventDict:
+    """What a terminal would act upon is shown instead; JSON escapes it anyway."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = value.translate(_SHOWN)
+    return event
 
 
 def _json() -> list[Processor]:

@@ -53,7 +53,8 @@ class HttpSettings(_Group):
     max_body_bytes: PositiveInt = 32 * 2**20
     """Largest request body."""
     max_held_bytes: PositiveInt = 256 * 2**20
-    """Most bytes of all bodies held at once; more are refused with 429. Holding them takes several times as much."""
+    """Most bytes of all bodies held at once; more are refused with 429. Holding them takes several times as much. So
+    many of all answers that nobody reads are held, too; past it whoever has not read for longest is cut."""
     aside_processes: PositiveInt = 2
     """Processes that read and write large bodies, so that no other request waits; started when first needed."""
     max_rows: PositiveInt = 10_000

@@ -130,8 +130,13 @@ class Connection(HttpToolsProtocol):
         """The request is whole."""
         self._stage = NOTHING
 
+    def pause_writing(self) -> None:
+        self._crowd.stop(self)
+        super().pause_writing()
+
     def resume_writing(self) -> None:
         self._stops += 1
+        self._crowd.go_on(self)
         super().resume_writing()
 
     def look(self, now: float) -> None:
@@ -148,6 +153,9 @@ class Connection(HttpToolsProtocol):
             self._crowd.cut(self)
         elif self._stage is not NOTHING and not self.flow.read_paused and not self.transport.is_closing():
             self._look_at_reading(now)
+
+    def unread(self) -> int:
+        return int(self.transport.get_write_buffer_size())
 
     def give_way(self) -> None:
         self.transport.abort()

@@ -25,6 +25,7 @@ class Limits(NamedTuple):
     """What connections may take. `min_rate` is in bytes a second; 0 `most_per_address` is no limit."""
 
     body_bytes: int = 32 * 2**20
+    unread_bytes: int = 256 * 2**20
     most: int = 1000
     most_per_address: int = 0
     header_seconds: float = 5.0
@@ -42,6 +43,9 @@ class Member(Protocol):
     def look(self, now: float) -> None:
         """Go on, or end what takes too long."""
 
+    def unread(self) -> int:
+        """Bytes of answers held for it."""
+
     def give_way(self) -> None:
         """Leave at once."""
 
@@ -54,6 +58,7 @@ class Crowd:
         self.count: Callable[[str], None] = lambda code: None
         self._members: dict[Member, str] = {}  # and the address of each
         self._waiting: dict[Member, None] = {}  # the longest first
+        self._stopped: dict[Member, None] = {}  # by answers that are not read, the longest first
         self._of_address = Counter[str]()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -75,9 +80,18 @@ class Crowd:
         """It has said what it wants."""
         self._waiting.pop(one, None)
 
+    def stop(self, one: Member) -> None:
+        """It does not read its answers as fast as they come."""
+        self._stopped[one] = None
+
+    def go_on(self, one: Member) -> None:
+        """It has read them."""
+        self._stopped.pop(one, None)
+
     def leave(self, one: Member) -> None:
         """Its place is free."""
         self._waiting.pop(one, None)
+        self._stopped.pop(one, None)
         address = self._members.pop(one, None)
         if address is not None:
             self._of_address[address] -= 1
@@ -114,6 +128,17 @@ class Crowd:
         now = asyncio.get_running_loop().time()
         for one in list(self._members):
             one.look(now)
+        self._bound_unread()
+
+    def _bound_unread(self) -> None:
+        """Cut those who have not read their answers for longest, where these take more memory than they may."""
+        held = {one: one.unread() for one in self._stopped}
+        total = sum(held.values())
+        for one, size in held.items():
+            if total <= self.limits.unread_bytes:
+                break
+            self.cut(one)
+            total -= size
 
 
 def places(most: int) -> int:

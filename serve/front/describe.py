@@ -1,5 +1,6 @@
 """What is live and what is desired, as plain JSON for `GET /models` and `/health/ready`. Only reads."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,9 @@ from serve.front.readiness import Readiness
 from serve.rollout import Deployed, Live, Rollout
 from serve.signature.spec import Column, Param, Signature, TensorSpec, words
 from serve.worker.pool import Pool
+
+_FOLDERS = re.compile(r"(?<![\w.:/])/(?:[^\s/'\"()]+/)+(?=[^\s/'\"()])")
+_USER = re.compile(r"(\w://)[^\s/@]+@")
 
 
 def models(rollout: Rollout) -> dict[str, Any]:
@@ -84,7 +88,12 @@ def release(live: Live | None) -> dict[str, Any] | None:
 def failure(rollout: Rollout) -> dict[str, str] | None:
     """Why the desired pin is not live; None where it is, or is on its way."""
     one = rollout.failure
-    return {"code": one.code, "message": one.message, "at": one.at} if one is not None else None
+    return {"code": one.code, "message": shown(one.message), "at": one.at} if one is not None else None
+
+
+def shown(told: str) -> str:
+    """A reason as callers may see it: no folder of this machine, no user of a URL. The log has it whole."""
+    return _FOLDERS.sub("", _USER.sub(r"\1", told))
 
 
 def signature(one: Signature) -> dict[str, Any]:

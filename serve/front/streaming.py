@@ -7,7 +7,6 @@ at once; one that does not read holds it up, and the model with it.
 
 import asyncio
 import contextlib
-import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
@@ -19,6 +18,7 @@ from serve.child.wire import Value
 from serve.errors import InternalError, NotAcceptable, NotReady, ServeError
 from serve.front import formats
 from serve.front.formats.accept import choose
+from serve.front.remember import remember
 from serve.request import InferenceStream
 
 log = structlog.get_logger()
@@ -77,7 +77,7 @@ class Lines:
 FORMS: dict[str, Callable[[bool], Form]] = {Events.content_type: Events, Lines.content_type: Lines}
 
 
-@functools.lru_cache(maxsize=64)
+@remember
 def asked(accept: str) -> str | None:
     """The content type of chunks where the caller names one and would not rather have a whole answer."""
     if not any(kind in accept.lower() for kind in FORMS):

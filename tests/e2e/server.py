@@ -18,9 +18,12 @@ SERVE = Path(sys.executable).with_name("serve")
 
 
 class Server:
-    """`serve` on a free port, behind the command `before`; a context manager that never leaves it running."""
+    """`serve` on a free port; a context manager that never leaves it running.
 
-    def __init__(self, repo: Path, state: Path, before: Sequence[str] = (), **settings: Any) -> None:
+    `before` is what runs the command, such as `prlimit --nofile=1024`.
+    """
+
+    def __init__(self, repo: Path, state: Path, *, before: Sequence[str] = (), **settings: Any) -> None:
         self.events: list[dict[str, Any]] = []
         self.state = state
         variables = {f"PINION_{name}".upper(): str(value) for name, value in settings.items()}

@@ -1,5 +1,6 @@
 """What a caller may send wrong: one clear sentence, the right status, no traceback, and nothing lost."""
 
+import gzip
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -8,6 +9,7 @@ import httpx
 import pytest
 
 from tests.e2e.conftest import Repository
+from tests.e2e.odd_json import ODD
 from tests.e2e.server import Server
 
 
@@ -17,6 +19,14 @@ def server(promoted: Repository) -> Iterator[Server]:
         yield one
 
 
+@pytest.fixture(scope="module")
+def lenient(promoted: Repository) -> Iterator[Server]:
+    """The same with the limits as they are by default."""
+    with Server(promoted.folder, promoted.state).ready() as one:
+        yield one
+
+
+LEAK = re.compile(rb"Traceback|File \"|/tmp/|/root|/home|\.py\b|site-packages|hunter2")  # E-14
 JSON = {"content-type": "application/json"}
 
 BODIES: list[tuple[bytes, int, str]] = [
@@ -79,6 +89,53 @@ def test_a_wrong_door_is_named(
     check(httpx.request(method, server.url + path, content=body, headers=headers), status, told)
 
 
+@pytest.mark.parametrize("name", ODD)
+def test_e10_odd_json_has_the_status_that_is_documented(lenient: Server, name: str) -> None:
+    """E-8 and E-14 too: what is deep, and that no answer repeats what was sent."""
+    body, (status, code) = ODD[name]
+    answer = httpx.post(lenient.url + "/predict", content=body, headers=JSON, timeout=30.0)
+    if status == 200:
+        assert (answer.status_code, len(answer.json()["predictions"])) == (200, 1)
+        return
+    check(answer, status, "")
+    assert answer.json()["code"] == code
+
+
+@pytest.mark.parametrize("path", ["/invocations", "/v2/models/oracle/infer"])
+def test_e10_odd_json_is_nowhere_a_fault_of_ours(lenient: Server, path: str) -> None:
+    with httpx.Client(headers=JSON, timeout=30.0) as client:
+        for name, (body, _) in ODD.items():
+            answer = client.post(lenient.url + path, content=body)
+            assert answer.status_code in (200, 400, 413), (name, answer.text)
+            assert not LEAK.search(answer.content), (name, answer.text)
+            answer.json()
+
+
+@pytest.mark.parametrize("path", ["/predict", "/invocations"])
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "gzip, gzip"])
+def test_e11_a_packed_body_is_not_unpacked_where_no_protocol_asks_for_it(
+    server: Server, path: str, encoding: str
+) -> None:
+    packed = gzip.compress(b'{"inputs": {"x": [1.0]}}')
+    answer = httpx.post(server.url + path, content=packed, headers={**JSON, "content-encoding": encoding})
+    assert answer.status_code == 415
+    assert "Content-Encoding" in answer.text
+
+
+def test_e11_a_bomb_is_unpacked_no_further_than_a_body_may_be(server: Server) -> None:
+    bomb = gzip.compress(b" " * 2**28)
+    headers = {**JSON, "content-encoding": "gzip"}
+    for _ in range(3):
+        assert infer(server, bomb, headers).status_code == 413
+        assert infer(server, bomb[:1000], headers).status_code in (400, 413)
+        assert infer(server, gzip.compress(bomb), headers).status_code == 400
+    assert server.predict({"inputs": {"x": [1.0]}}).status_code == 200
+
+
+def infer(server: Server, body: bytes, headers: dict[str, str]) -> httpx.Response:
+    return httpx.post(server.url + "/v2/models/oracle/infer", content=body[:90_000], headers=headers, timeout=30.0)
+
+
 def test_a_fault_of_the_model_is_500_and_keeps_its_secrets(server: Server) -> None:
     check(server.predict({"inputs": {"x": [1.0], "fault": ["raise"]}}), 500, "the server's log has the details")
     logged = server.wait("predict failed")
@@ -97,4 +154,4 @@ def check(answer: httpx.Response, status: int, told: str) -> None:
     assert told in problem["detail"]
     assert problem["status"] == status
     assert re.fullmatch(r"[a-z_]+", problem["code"])
-    assert not re.search(r"Traceback|File \"|/tmp/|\.py|hunter2", answer.text)
+    assert not LEAK.search(answer.content)

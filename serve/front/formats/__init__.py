@@ -3,12 +3,12 @@
 A format is one file: a `Reading` of a body, and a body made of a `Value`. Dialects choose among them here.
 """
 
-import functools
 from collections.abc import Callable, Mapping
 
 from serve.child.wire import Value
 from serve.errors import UnsupportedContent
 from serve.front.formats import accept, arrow_stream, mlflow_json, npy, parquet_file, text_csv
+from serve.front.remember import remember
 from serve.request import InferenceResponse, Reading
 from serve.signature.spec import Signature
 
@@ -35,7 +35,7 @@ WRITERS: Mapping[str, Callable[[Value, Signature], bytes]] = {
 }
 
 
-@functools.lru_cache(maxsize=64)
+@remember
 def reader(content_type: str) -> Callable[[bytes], Reading]:
     """What reads a body of this Content-Type, or `UnsupportedContent`."""
     kind, *parameters = [part.strip().lower() for part in content_type.split(";")]
@@ -53,7 +53,7 @@ def require_unpacked(content_encoding: str) -> None:
         raise UnsupportedContent("the body must have no Content-Encoding on this route")
 
 
-@functools.lru_cache(maxsize=64)
+@remember
 def accepted(header: str) -> str:
     """The content type of the answer that an Accept header asks for, or `NotAcceptable`."""
     return accept.choose(header, tuple(WRITERS))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from serve.errors import NotAcceptable
 
 _RANGE = re.compile(r"\s*([\w!#$%&'*+.^`|~-]+)/([\w!#$%&'*+.^`|~-]+)\s*((?:;[^,]*)?)", re.ASCII)
+_MOST_RANGES = 64  # further ones are not looked at
 _QUALITY = re.compile(r";\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*(?:;|$)", re.ASCII)
 
 
@@ -17,7 +18,8 @@ def choose(accept: str, given: Sequence[str]) -> str:
     """The content type of the answer, or `NotAcceptable`, which names those that can be given."""
     if not accept.strip():
         return given[0]
-    ranges = [found.groups() for part in accept.lower().split(",") if (found := _RANGE.fullmatch(part))]
+    parts = accept.lower().split(",", _MOST_RANGES)[:_MOST_RANGES]
+    ranges = [found.groups() for part in parts if (found := _RANGE.fullmatch(part))]
     best = max(given, key=lambda kind: _wanted(kind, ranges))  # the first of equals
     if _wanted(best, ranges)[0] <= 0:
         raise NotAcceptable(f"the answer can't be given as the Accept header asks; it can be {', '.join(given)}")

@@ -14,9 +14,13 @@ class Guest:
 
     def __init__(self, name: str) -> None:
         self.name, self.gave_way, self.looked = name, False, asyncio.Event()
+        self.holds = 0
 
     def look(self, now: float) -> None:
         self.looked.set()
+
+    def unread(self) -> int:
+        return self.holds
 
     def give_way(self) -> None:
         self.gave_way = True
@@ -81,6 +85,21 @@ async def test_all_are_looked_at_again_and_again_and_nothing_goes_on_once_they_h
     for one in guests:
         some.leave(one)
     assert len(some) == 0
+
+
+async def test_answers_that_nobody_reads_take_so_much_memory_and_no_more() -> None:
+    some, counted = crowd(unread_bytes=100)
+    guests = [Guest(name) for name in ("reads again", "longest", "shorter", "shortest")]
+    for one in guests:
+        some.enter(one, "")
+        one.holds = 60
+        some.stop(one)
+    some.go_on(guests[0])
+    async with asyncio.timeout(10):
+        await guests[-1].looked.wait()
+        await asyncio.sleep(0)  # all of the turn
+    assert [one for one in guests if one.gave_way] == guests[1:3]
+    assert counted == ["read_too_slowly"] * 2
 
 
 @pytest.fixture
