@@ -152,25 +152,32 @@ async def _start(threads: ThreadPoolExecutor, confinement: Confinement) -> _Proc
     ours, theirs = socket.socketpair()
     try:
         with theirs:
-            # Nothing from the folder the server was started in, and Ctrl-C is for the server, which knows how to stop.
             child, confined = await start(
                 confinement,
-                [sys.executable, "-P", "-m", "serve.aside", str(theirs.fileno())],
+                [sys.executable, "-P", "-m", "serve.aside", str(theirs.fileno())],  # nothing from where we were started
                 _READABLE,
                 theirs.fileno(),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 env={**os.environ, **_VARIABLES},
-                start_new_session=True,
+                start_new_session=True,  # Ctrl-C is for the server, which knows how to stop
             )
-        await confined
-    except (OSError, SandboxFailed) as error:
+    except OSError as error:
         ours.close()
         raise _Died(f"it can't be started: {error}") from None
     except BaseException:
         ours.close()
         raise
-    return _Process(child, ours, threads)
+    process = _Process(child, ours, threads)
+    try:
+        await confined
+    except (OSError, SandboxFailed) as error:
+        await process.stop()
+        raise _Died(f"it can't be started: {error}") from None
+    except BaseException:
+        await process.stop()
+        raise
+    return process
 
 
 def _done(work: Callable[..., Any], arguments: tuple[Any, ...]) -> list[Buffer]:

@@ -1,8 +1,8 @@
-"""Shut this process in as it is asked to, say on a pipe what is in force, and become the command.
+"""Shut this process in as it is asked to, say what is in force, and become the command.
 
-ASKED is JSON: `report`, the pipe's descriptor; `folder`, where the command is to begin, if anywhere else; `network`,
+ASKED is JSON: `report`, a descriptor to write to; `folder`, where the command is to begin, if anywhere else; `network`,
 whether that is granted; `rules`, pairs of a path and a grant of `landlock.GRANTS`. The report is a line of JSON, or one
-with `failed` in its place, or one with `absent` behind it where the command can't begin. The pipe closes as it does.
+with `failed` in its place, or one with `absent` behind it where the command can't begin. It closes as that does.
 """
 
 import json
@@ -21,7 +21,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main() -> int:
-    """Never returns but in failure."""
+    """Never returns but in failure, which may be that the server waits no more."""
     asked: dict[str, Any] = json.loads(sys.argv[1])
     os.set_inheritable(asked["report"], False)
     try:
@@ -50,8 +50,11 @@ def _confine(asked: dict[str, Any]) -> dict[str, Any]:
     return {"landlock": known, "seccomp": seccomp.install(network), "namespaces": namespaces}
 
 
-def _tell(pipe: int, what: dict[str, Any]) -> None:
-    os.write(pipe, json.dumps(what).encode() + b"\n")
+def _tell(report: int, what: dict[str, Any]) -> None:
+    try:
+        os.write(report, json.dumps(what).encode() + b"\n")
+    except BrokenPipeError:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

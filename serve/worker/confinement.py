@@ -7,7 +7,7 @@ is said in words (`Sandbox.open`), and never passed over.
 import asyncio
 import enum
 import json
-import os
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -88,22 +88,23 @@ async def start(
     if confinement.policy is SandboxPolicy.OFF:
         child = await asyncio.create_subprocess_exec(*command, pass_fds=(descriptor,), cwd=place, **options)
         return child, asyncio.create_task(_unconfined())
-    ours, theirs = os.pipe()
+    ours, theirs = socket.socketpair()
     try:
-        child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", str(_LAUNCHER)),
-            json.dumps(_asked(confinement, Path(command[0]), rules, place, devices, theirs)),
-            *command,
-            pass_fds=(descriptor, theirs),
-            cwd=place,
-            **options,
-        )
+        with theirs:
+            child = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-S", str(_LAUNCHER)),
+                json.dumps(_asked(confinement, Path(command[0]), rules, place, devices, theirs.fileno())),
+                *command,
+                pass_fds=(descriptor, theirs.fileno()),
+                cwd=place,
+                **options,
+            )
     except BaseException:
-        os.close(ours)
+        ours.close()
         raise
-    finally:
-        os.close(theirs)
-    return child, asyncio.create_task(_confined(confinement, ours))
+    sandbox = asyncio.create_task(_confined(confinement, ours))
+    sandbox.add_done_callback(lambda _: ours.close())  # even where it was cancelled before it began
+    return child, sandbox
 
 
 def _asked(
@@ -125,15 +126,13 @@ async def _unconfined() -> Sandbox:
     return UNCONFINED
 
 
-async def _confined(confinement: Confinement, pipe: int) -> Sandbox:
-    """What is said on `pipe`, which closes as the process is confined, or at its end."""
-    reader = asyncio.StreamReader()
-    protocol = asyncio.StreamReaderProtocol(reader)
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, os.fdopen(pipe, "rb", 0))
-    try:
-        return in_force(confinement, await reader.read())
-    finally:
-        transport.close()
+async def _confined(confinement: Confinement, end: socket.socket) -> Sandbox:
+    """What is said on the other end, which closes as the process is confined, or as it ends."""
+    end.setblocking(False)
+    report = b""
+    while said := await asyncio.get_running_loop().sock_recv(end, 4096):
+        report += said
+    return in_force(confinement, report)
 
 
 def in_force(confinement: Confinement, report: bytes) -> Sandbox:

@@ -89,24 +89,33 @@ def table(came: dict[tuple[str, str], str]) -> str:
     return "\n".join(f"{way:<11} {target[-60:]:<60} {told}" for (way, target), told in came.items())
 
 
+@contextlib.contextmanager
+def open_to_all() -> Iterator[Path]:
+    """A folder that everybody may enter, as pytest's are not."""
+    with tempfile.TemporaryDirectory(prefix="pinion-sandbox-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 @pytest.fixture(scope="module")
-def released(promoted: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """A release of the oracle and the hostile model, pulled and verified."""
-    one = copied(promoted, tmp_path_factory.mktemp("released"))
-    promote(one.folder, one.state, HOSTILE, "hostile")
-    variables = {**os.environ, "PINION_ARTIFACT__STATE": str(one.state)}
-    subprocess.run([SERVE, "prepare", "--repo", str(one.folder)], env=variables, check=True, capture_output=True)
-    return one
+def released(promoted: Repository) -> Iterator[Repository]:
+    """A release of the oracle and the hostile model, pulled and verified, with their environment."""
+    with open_to_all() as root:
+        one = copied(promoted, root)
+        promote(one.folder, one.state, HOSTILE, "hostile")
+        variables = {**os.environ, "PINION_ARTIFACT__STATE": str(one.state)}
+        subprocess.run([SERVE, "prepare", "--repo", str(one.folder)], env=variables, check=True, capture_output=True)
+        yield one
 
 
 @pytest.fixture
 def outside(released: Repository) -> Iterator[Outside]:
-    """In a folder that everybody may enter, as pytest's are not, and where all may do as they like."""
+    """All of it belongs to whom the server runs as."""
     with contextlib.ExitStack() as opened:
-        root = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="outside-", dir="/tmp")))
-        root.chmod(0o755)
+        root = opened.enter_context(open_to_all())
         shutil.copytree(released.folder, root / "repo", symlinks=True)
         shutil.copytree(released.state / "snapshots", root / "state" / "snapshots", symlinks=True)
+        (root / "state" / "environments").symlink_to(released.state / "environments")
         (root / "own").mkdir()
         (root / "own" / "canary").write_text(SECRET)
         shared = opened.enter_context(tempfile.NamedTemporaryFile(dir="/dev/shm", prefix="pinion-canary-"))
@@ -139,7 +148,7 @@ def outside(released: Repository) -> Iterator[Outside]:
 
 
 def serving(outside: Outside, before: list[str], **settings: Any) -> Server:
-    return Server(outside.repository.folder, outside.repository.state, before, **{**SETTINGS, **settings})
+    return Server(outside.repository.folder, outside.repository.state, before=before, **{**SETTINGS, **settings})
 
 
 ROOT = pytest.param(list, id="root", marks=pytest.mark.skipif(os.geteuid() != 0, reason="needs root"))

@@ -34,9 +34,21 @@ SCHEMAS: Schemas = {
             "signature": ref("Signature"),
             "batchable": {"type": "boolean"},
             "python": _TEXT,
+            "sandbox": ref("Sandbox"),
             "workers": array(ref("Worker")),
         }
     ),
+    "Sandbox": record(
+        {
+            "policy": _TEXT,
+            "landlock": {"type": "integer"},
+            "seccomp": {"type": "boolean"},
+            "namespaces": array(_TEXT),
+            "network": {"enum": ["none", "granted", "open"]},
+            "open": array(_TEXT),
+        }
+    )
+    | {"description": "What confines the model's processes; `open` says what does not."},
     "Worker": record(
         {"state": _TEXT, "pid": {"type": ["integer", "null"]}},
         python=_TEXT,
