@@ -9,7 +9,8 @@ from serve.artifact.fetch import Store
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long what may take, in seconds: an environment, loading, one prediction, one transfer by DVC."""
+    """How long what may take, in seconds: an environment, loading, one prediction, one transfer by MLflow
+    or DVC."""
 
     build_seconds: float
     load_seconds: float
