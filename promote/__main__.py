@@ -25,11 +25,12 @@ from typer.core import TyperGroup
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("UV_HTTP_TIMEOUT", "10")  # uv tries four times: an index that hangs is told within a minute
 
-from promote import field, git, sign, source  # after the environment that mlflow reads as it is imported
+from promote import field, ready, sign, source  # after the environment that mlflow reads as it is imported
 from promote.errors import PromotionRefused, plain
 from promote.plan import Patience, Plan
-from promote.progress import Progress
+from promote.progress import Progress, Terminal
 from promote.promotion import run
 from promote.sign import Signer
 from serve import log as serve_log
@@ -63,9 +64,9 @@ cli = typer.Typer(
     subcommand_metavar="MODEL | --best METRIC --experiment E | candidates",
 )
 
-_TRANSFER_SECONDS = 3600.0  # nobody waits for an answer here, and a push is slower than a pull
-
 Repo = Annotated[Path, typer.Option(help="The git repository that holds models.dvc.")]
+# Nobody waits for an answer here, and a push is slower than a pull: so an hour, unless it is said.
+Transfer = Annotated[float, typer.Option(help="How long a download, a push or a pull may take.", min=1)]
 Lower = Annotated[bool | None, typer.Option("--lower/--higher", help="Which is better; the metric's name says.")]
 
 
@@ -83,21 +84,22 @@ def artifact(
     certificate: Annotated[Path | None, typer.Option(help="With --sign: the key's certificate (PEM).")] = None,
     chain: Annotated[list[Path] | None, typer.Option(help="With --certificate: what issued it (PEM).")] = None,
     no_pickle: Annotated[bool, typer.Option("--no-pickle", help="Refuse a model that holds pickles.")] = False,
+    transfer_seconds: Transfer = 3600.0,
     repo: Repo = Path(),
 ) -> None:
     """Pin one model: judge it, rehearse it as it will be served, push it, commit models.dvc."""
     _quiet()
-    with _refusals(), Progress(Console(stderr=True, highlight=False)) as progress:
+    with _refusals(), Progress(Terminal()) as progress:
         repo = repo.resolve()
-        git.require_repository(repo)
+        ready.require(repo)
         signer = _signer(signing_key, certificate, chain or ())
         progress.begins("asking MLflow")
         candidate = _chosen(repo, uri, best, experiment, lower)
-        plan = _plan(repo, candidate, _name(name, candidate), dry_run)
+        plan = _plan(repo, candidate, _name(name, candidate), dry_run, transfer_seconds)
         plan = replace(plan, signer=signer, allow_pickle=plan.allow_pickle and not no_pickle)
         revision = run(plan, progress)
     if revision:
-        typer.echo(revision)
+        _tell(revision)
 
 
 @cli.command()
@@ -148,7 +150,14 @@ def _name(given: str | None, candidate: source.Candidate) -> str:
     return name
 
 
-def _plan(repo: Path, candidate: source.Candidate, name: str, dry_run: bool) -> Plan:
+def _tell(revision: str) -> None:
+    try:
+        typer.echo(revision)
+    except OSError as error:
+        _refuse(f"the promotion is done ({revision}), but stdout can't be written: {error.strerror}")
+
+
+def _plan(repo: Path, candidate: source.Candidate, name: str, dry_run: bool, transfer_seconds: float) -> Plan:
     """As patient as the server's own settings are, in the same state folder, so that both share environments."""
     try:
         settings = Settings()
@@ -159,7 +168,7 @@ def _plan(repo: Path, candidate: source.Candidate, name: str, dry_run: bool) -> 
         settings.worker.build_timeout_seconds,
         settings.worker.load_timeout_seconds,
         settings.rollout.golden_timeout_seconds,
-        _TRANSFER_SECONDS,
+        transfer_seconds,
     )
     state = (settings.artifact.state or repo / ".pinion").resolve()
     state.mkdir(parents=True, exist_ok=True)
@@ -191,8 +200,10 @@ def _asked_for_password() -> str | None:
 
 @contextlib.contextmanager
 def _refusals() -> Iterator[None]:
-    """Whatever goes wrong ends in one sentence and an exit code. SIGTERM is as good as Ctrl-C."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Whatever goes wrong ends in one sentence and an exit code. SIGTERM and SIGHUP are as good as Ctrl-C."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, signal.default_int_handler)
     try:
         yield
     except typer.Exit:
@@ -222,8 +233,15 @@ def _refuse(message: str, code: int = 1) -> NoReturn:
 
 
 def main() -> None:
-    """Entry point of the console script."""
-    cli()
+    """Entry point of the console script. Refused, it ends at once: MLflow may still be downloading, in threads."""
+    try:
+        cli()
+    except SystemExit as ended:
+        if not ended.code:
+            raise
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        os._exit(ended.code if isinstance(ended.code, int) else 1)
 
 
 if __name__ == "__main__":

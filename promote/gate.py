@@ -10,6 +10,9 @@ from promote import example
 from promote.errors import plain
 from promote.source import Candidate
 
+_DVCS_FOLDERS = frozenset((".dvc", ".git", ".hg"))
+_DVCS_FILES = frozenset((".dvcignore", "dvc.yaml", "dvc.lock"))
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -25,7 +28,13 @@ def verdict(candidate: Candidate, facts: Facts, known_sizes: Mapping[str, int]) 
 
     `known_sizes` is what the store says of the artifact's files, in bytes; empty where it does not say.
     """
-    return [*_of_source(candidate), *_of_wholeness(facts, known_sizes), *_of_model(facts), *_of_recipe(facts)]
+    return [
+        *_of_source(candidate),
+        *_of_wholeness(facts, known_sizes),
+        *_of_names(facts),
+        *_of_model(facts),
+        *_of_recipe(facts),
+    ]
 
 
 def _of_source(candidate: Candidate) -> list[str]:
@@ -44,6 +53,22 @@ def _of_wholeness(facts: Facts, known_sizes: Mapping[str, int]) -> list[str]:
         for path, size in known_sizes.items()
         if path in facts.files and facts.files[path] != size
     ]
+
+
+def _of_names(facts: Facts) -> list[str]:
+    """DVC leaves such files out of what it keeps, or refuses the whole folder for them."""
+    kept = sorted(path for path in facts.files if _is_dvcs_own(path))
+    return [f"it holds {plain(path, 80)}, a name that DVC or git keeps for itself" for path in kept[:5]]
+
+
+def _is_dvcs_own(path: str) -> bool:
+    *folders, name = path.split("/")
+    return not _DVCS_FOLDERS.isdisjoint(folders) or name in _DVCS_FILES or name.endswith(".dvc") or not _is_text(path)
+
+
+def _is_text(path: str) -> bool:
+    """Not so where the name is of bytes that are no UTF-8."""
+    return not any("\ud800" <= character <= "\udfff" for character in path)
 
 
 def _of_model(facts: Facts) -> list[str]:

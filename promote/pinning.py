@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from promote.errors import PromotionRefused
-from serve.artifact import dvc, fetch, pin, snapshot, verify
+from promote.errors import PromotionRefused, plain
+from serve.artifact import cache, dvc, fetch, listing, pin, snapshot, verify
 from serve.artifact.fetch import PullLimits, Store
 from serve.artifact.pin import FILENAME, FOLDER, MAX_BYTES, Pin, PinnedModel
 from serve.artifact.snapshot import Snapshot
@@ -39,15 +39,16 @@ async def push(
             await asyncio.to_thread(shutil.copytree, folder, checkout.folder / FOLDER / name)
         await dvc.run(checkout, "add", FOLDER, timeout_seconds=seconds)
         added = replace(pin.read_out((checkout.folder / FILENAME).read_bytes()), models=pinned)
+        _require_all_kept(checkout, added)
         data = _bounded(pin.write(added))
         (checkout.folder / FILENAME).write_bytes(data)
         await dvc.run(checkout, "push", FILENAME, timeout_seconds=seconds)
-    await _read_back(store, added, work, seconds)
+    await read_back(store, added, work, seconds)
     return pin.read(data)
 
 
-async def _read_back(store: Store, pushed: Pin, work: Path, seconds: float) -> None:
-    """Pull `pushed` with an empty cache, from the remote alone, and hash every model of it."""
+async def read_back(store: Store, pushed: Pin, work: Path, seconds: float) -> None:
+    """Pull `pushed` with an empty cache, from the remote alone, and hash every model of it; or `PromotionRefused`."""
     with dvc.checkout(store.repo, work, private_cache=True) as checkout:
         (checkout.folder / FILENAME).write_bytes(pin.write(pushed))
         try:
@@ -57,6 +58,19 @@ async def _read_back(store: Store, pushed: Pin, work: Path, seconds: float) -> N
                 await asyncio.to_thread(verify.require, folder, model.name, model.digest)
         except RolloutFailed as error:
             raise PromotionRefused(f"the remote does not give back what was pushed: {error.message}") from error
+
+
+def _require_all_kept(checkout: dvc.Scratch, added: Pin) -> None:
+    """DVC leaves out what a .dvcignore says, and its own and git's folders: such a model would not come back whole."""
+    kept = listing.parse(cache.place(checkout.cache, added.oid).read_bytes(), added)
+    folder = checkout.folder / FOLDER
+    there = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    left = sorted(path for path in there if path not in kept)
+    if left:
+        raise PromotionRefused(
+            f"DVC would leave out {plain(', '.join(left[:5]))} ({len(left)} files): a .dvcignore in the model says so, "
+            "or it is in a folder that DVC or git keeps for itself (.dvc, .git); take these out of the model"
+        )
 
 
 def _bounded(data: bytes) -> bytes:

@@ -11,7 +11,8 @@ from serve.worker.confinement import Confinement
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long what may take, in seconds: an environment, loading, one prediction, one transfer by DVC."""
+    """How long what may take, in seconds: an environment, loading, one prediction, one transfer by MLflow
+    or DVC."""
 
     build_seconds: float
     load_seconds: float

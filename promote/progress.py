@@ -1,13 +1,26 @@
 """How a promotion tells of itself, on stderr: a spinner names the step as it begins, a line says what it found.
 
-In a pipe only the lines are written.
+In a pipe only the lines are written. Where nobody takes them any more they are lost, and the promotion goes on: what
+was committed is not undone by a pipe that is closed, nor called a failure.
 """
 
+import contextlib
 from types import TracebackType
 
 from rich.console import Console
 
 from promote.errors import plain
+
+
+class Terminal(Console):
+    """stderr, whose reader may leave."""
+
+    def __init__(self) -> None:
+        super().__init__(stderr=True, highlight=False)
+
+    def on_broken_pipe(self) -> None:
+        """Rich would end the process."""
+        self.quiet = True
 
 
 class Progress:
@@ -33,4 +46,5 @@ class Progress:
 
     def found(self, step: str, told: str) -> None:
         """What a step that is done has found."""
-        self._console.print(f"{step:<11}{plain(told, 500)}", markup=False, soft_wrap=True)
+        with contextlib.suppress(OSError):
+            self._console.print(f"{step:<11}{plain(told, 500)}", markup=False, soft_wrap=True)

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from promote import export, git, pinning, record, sign, stage, tell
+from promote import export, git, pinning, ready, record, sign, stage, tell
 from promote.errors import PromotionRefused
 from promote.plan import Plan
 from promote.progress import Progress
@@ -36,7 +36,7 @@ def run(plan: Plan, progress: Progress) -> str:
         with scratch.folder(plan.work) as staging:
             progress.begins("downloading")
             standing = _standing(plan)
-            model = export.download(plan.candidate, staging)
+            model = export.download(plan.candidate, staging, plan.patience.transfer_seconds)
             artifact = verify.tree_digest(verify.manifest(model))
             progress.found("downloaded", f"{plan.candidate.uri} ({artifact[:19]})")
             pickles = stage.pickles(plan, model, progress)
@@ -72,7 +72,9 @@ def _unchanged(plan: Plan, standing: Standing, progress: Progress) -> str:
     if plan.dry_run:
         return ""
     model = next(one for one in standing.pin.models if one.name == plan.name)
-    if git.at_head(plan.store.repo) != standing.data:
+    if not git.is_committed(plan.store.repo):
+        progress.begins("reading back from the remote")
+        asyncio.run(pinning.read_back(plan.store, standing.pin, plan.work, plan.patience.transfer_seconds))
         return _commit(plan, standing, standing.data, model, progress)
     revision = history.revisions(plan.store.repo, standing.pin)[plan.name]
     _follow_up(plan, model, revision, progress)
@@ -100,13 +102,13 @@ def _commit(plan: Plan, standing: Standing, data: bytes, model: PinnedModel, pro
     """models.dvc as `data` says, committed; then what follows from it."""
     repo = plan.store.repo
     progress.begins("committing")
+    ready.require(repo)
     others = git.other_changes(repo)
-    if standing.data != (git.at_head(repo)):
+    if standing.data is not None and not git.is_committed(repo):
         progress.found("note", f"{FILENAME} had changes that were not committed; the commit builds on them")
     revision = git.commit(repo, standing.data, data, record.message(plan.candidate, model, _at_head(plan)))
     left = f"; {others} other changed files were left as they are" if others else ""
-    progress.found("committed", f"{revision[:12]}: {FILENAME} alone{left}")
-    _follow_up(plan, model, revision, progress)
+    _follow_up(plan, model, revision, progress, f"{revision[:12]}: {FILENAME} alone{left}")
     return revision
 
 
@@ -120,9 +122,11 @@ def _at_head(plan: Plan) -> PinnedModel | None:
     return next((one for one in models if one.name == plan.name), None)
 
 
-def _follow_up(plan: Plan, model: PinnedModel, revision: str, progress: Progress) -> None:
+def _follow_up(plan: Plan, model: PinnedModel, revision: str, progress: Progress, committed: str = "") -> None:
     """The work tree's copy of the bytes, and MLflow's tags. The promotion stands, whatever becomes of these."""
     try:
+        if committed:
+            progress.found("committed", committed)
         progress.begins("updating models/ in the work tree")
         undone = asyncio.run(pinning.fill_work_tree(plan.store, plan.patience.transfer_seconds))
         if undone:

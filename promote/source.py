@@ -8,10 +8,12 @@ import contextlib
 import math
 import os
 import re
+import signal
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 import mlflow
 import requests
@@ -25,6 +27,12 @@ from promote.errors import PromotionRefused, plain
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 _REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<version>[^/]+)|@(?P<alias>.+))")
 _LIMITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
+_ERRORS = re.compile(r"too many (\d{3}) error responses")
+ANSWER_SECONDS = 60.0  # for all that one question takes: a server may also answer byte by byte, without end
+
+
+class _Late(BaseException):
+    """Time is up; nothing of MLflow may take it for a failure that it should try again after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +60,45 @@ class Candidate:
 
 
 @contextlib.contextmanager
-def mlflow_said() -> Iterator[None]:
-    """Turns MLflow's errors, and those of its transports, into one sentence of ours, without passwords."""
+def mlflow_said(seconds: float = ANSWER_SECONDS) -> Iterator[None]:
+    """Turns MLflow's errors, and those of its transports, into one sentence of ours, without passwords.
+
+    What takes longer than `seconds` is one of these. Not to be nested; in the main thread alone.
+    """
     try:
-        yield
+        with _at_most(seconds):
+            yield
     except PromotionRefused:
         raise
+    except _Late:
+        raise PromotionRefused(f"MLflow at {tracking()}: it took longer than {seconds:g} seconds") from None
     except Exception as error:  # MLflow lets through what its stores and transports raise
         told = plain(_without_password(_reason(error)), 300)
         raise PromotionRefused(f"MLflow at {tracking()}: {told}") from error
+
+
+@contextlib.contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Interrupts the block once its time is up, and each second after that until it has ended."""
+
+    def late(*_: object) -> NoReturn:
+        raise _Late
+
+    handler = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)
 
 
 def _reason(error: BaseException) -> str:
     """Where the network is to blame, the libraries' nested reports say no more than this."""
     met: BaseException | None = error
     while met is not None:
+        if isinstance(met, requests.exceptions.RetryError) and (status := _ERRORS.search(str(met))) is not None:
+            return f"it answers with errors ({status[1]})"
         if isinstance(met, requests.ConnectionError | requests.Timeout):
             return "it does not answer"
         met = met.__cause__ or met.__context__

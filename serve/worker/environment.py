@@ -18,7 +18,8 @@ import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 import structlog
 from filelock import AsyncFileLock
@@ -218,9 +219,15 @@ async def _started(arguments: Sequence[str]) -> AsyncIterator[asyncio.subprocess
 
 
 def reason(stderr: str) -> str:
-    """What uv said went wrong, in one line: no drawing characters, addresses or colours."""
+    """What uv said went wrong, in one line: no drawing characters or colours, and of an address its last part alone,
+    which names the package."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", stderr)
     begins = next((text.find(mark) for mark in ("×", "error:") if mark in text), 0)
     told = text[begins:]
-    told = re.sub(r"[×╰─▶│]|https?://\S+", " ", told.split("hint:")[0])
+    told = re.sub(r"https?://[^\s)`]+", lambda address: _last_part(address[0]), told.split("hint:")[0])
+    told = re.sub(r"[×╰─▶│]", " ", told)
     return re.sub(r"\s+", " ", told).strip()[:600] or "it gave no reason"
+
+
+def _last_part(address: str) -> str:
+    return PurePosixPath(urlsplit(address.rstrip(":,.)`'\"")).path).name

@@ -1,4 +1,7 @@
-"""What may go wrong while a promotion is under way: kills, two at once, broken remotes, hooks, interrupts."""
+"""What may go wrong while a promotion is under way: kills, several at once, broken remotes, hooks, interrupts.
+
+Row G-1 is the tests named `killed`, G-2 those of a remote (more in test_promote_remote), G-4 that of several at once.
+"""
 
 import asyncio
 import os
@@ -18,6 +21,7 @@ from promote.errors import PromotionRefused
 from serve.artifact import pin, verify
 from serve.artifact.fetch import Store
 from serve.artifact.pin import PinnedModel
+from tests.forms import forms
 from tests.integration.conftest import Field
 from tests.models import oracle
 from tests.promoting import MLFLOWS_OWN_WARNINGS, Repository
@@ -123,12 +127,27 @@ def test_interrupted_it_says_so_and_nothing_changed(repository: Repository, thre
     assert list((repository.state / "promote" / "scratch").glob(f"{process.pid}-*")) == []
 
 
-def test_two_at_once_are_both_in_the_history(repository: Repository, field: Field, three: Path) -> None:
-    with started(repository, three, "--name", "one") as one, started(repository, field.first.run) as other:
-        revisions = [process.communicate()[0].strip() for process in (one, other)]
-    assert (one.returncode, other.returncode) == (0, 0)
-    assert set(repository.git("log", "-2", "--format=%H").splitlines()) == set(revisions)
-    assert [model.name for model in repository.pin().models] == ["field", "one", "oracle"]
+@forms(2, 20)
+def test_g4_several_at_once_are_all_in_the_history_each_with_its_own_artifact(
+    repository: Repository, tmp_path: Path, times: int
+) -> None:
+    base = repository.git("rev-parse", "HEAD")
+    models = [oracle(tmp_path / f"model-{at}", 20 + at) for at in range(times)]
+    promotions = [started(repository, model, "--name", f"m{at:02}") for at, model in enumerate(models)]
+    told = [process.communicate() for process in promotions]
+    assert [process.returncode for process in promotions] == [0] * times, told
+    revisions = [out.strip() for out, _ in told]
+    history = repository.git("log", "--format=%H", f"{base}..HEAD").splitlines()
+    assert sorted(history) == sorted(revisions)
+    assert len(repository.git("rev-list", "--merges", f"{base}..HEAD")) == 0
+    for at, (model, revision) in enumerate(zip(models, revisions, strict=True)):
+        before = repository.pin(f"{revision}^").models
+        [new] = [one for one in repository.pin(revision).models if one not in before]
+        assert new.name == f"m{at:02}"
+        snapshot = repository.folder / "models" / new.name
+        assert verify.tree_digest(verify.manifest(snapshot)) == new.digest
+        assert verify.manifest(snapshot / "model") == verify.manifest(model)
+    assert len(repository.pin().models) == times + 1
     repository.require_resolvable()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from promote import git
+from promote import git, ready
 from promote.errors import PromotionRefused
 from tests.promoting import Repository
 from tests.repositories import new_repository
@@ -103,7 +103,7 @@ def test_a_repository_without_any_commit_gets_its_first(tmp_path: Path) -> None:
     folder = new_repository(tmp_path / "repo")
     subprocess.run(["git", "-C", folder, "update-ref", "-d", "HEAD"], check=True)
     repository = Repository(folder, tmp_path)
-    git.require_repository(folder)
+    ready.require(folder)
     assert git.at_head(folder) is None
     git.commit(folder, None, FIRST, "First")
     assert repository.git("show", "--name-only", "--format=", "HEAD") == "models.dvc"
@@ -171,7 +171,7 @@ def test_without_git_the_sentence_says_so(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(PromotionRefused, match="git can't be run: No such file"):
-        git.require_repository(repository.folder)
+        ready.require(repository.folder)
 
 
 def test_a_repository_that_keeps_models_to_itself_is_known(repository: Repository) -> None:

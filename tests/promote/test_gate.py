@@ -48,6 +48,24 @@ def test_every_file_that_the_store_lists_must_be_there_whole() -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("data/.dvcignore", "data/.dvcignore"),
+        ("code/.git/config", "code/.git/config"),
+        (".dvc/x", ".dvc/x"),
+        ("data/x.dvc", "data/x.dvc"),
+        ("dvc.yaml", "dvc.yaml"),
+        ("data/\udcff\x1b", "data/"),
+    ],
+)
+def test_a_file_that_would_not_come_back_from_dvc_is_named(path: str, told: str) -> None:
+    files = {**FACTS.files, path: 1, "data/my.dvc.txt": 1, ".gitignore": 1, "dvc.yaml.old": 1}
+    assert verdict(GOOD, replace(FACTS, files=files), {}) == [
+        f"it holds {told}, a name that DVC or git keeps for itself"
+    ]
+
+
+@pytest.mark.parametrize(
     ("mlmodel", "reason"),
     [
         ({"flavors": {"sklearn": {}}}, "it has no python_function flavor"),

@@ -121,6 +121,10 @@ def test_a_model_of_another_python_is_refused(python: str) -> None:
             "error: Failed to read `x` cause: No such",
         ),
         ("error: Failed to fetch: `https://user:secret@host/simple/`\n", "error: Failed to fetch: `"),
+        (
+            "error: Request failed after 3 retries\n  cause: Failed to fetch: https://u:secret@host:80/simple/six/\n",
+            "error: Request failed after 3 retries cause: Failed to fetch: six",
+        ),
         ("Killed\n", "Killed"),
         ("warning: slow\nerror: no space left", "error: no space left"),
         ("", "it gave no reason"),

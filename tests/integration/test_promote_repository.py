@@ -1,0 +1,315 @@
+"""Row G-3: whatever state, settings and hooks git has, a promotion commits models.dvc alone, or nothing, and says so.
+
+And G-5: what a killed git left behind is named. With real git, at the two places where a promotion meets it.
+"""
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from promote import git, ready
+from promote.errors import PromotionRefused
+from serve.artifact import history, pin
+from serve.artifact.pin import Pin, PinnedModel
+from tests.forms import TIMED, within
+from tests.promoting import Repository
+from tests.repositories import new_repository
+
+
+def pinning(number: int) -> bytes:
+    return pin.write(Pin(f"{number:032x}.dir", 1, 1, (PinnedModel("oracle", f"sha256:{number:064x}"),)))
+
+
+FIRST, SECOND, THIRD = pinning(1), pinning(2), pinning(3)
+
+
+@pytest.fixture(autouse=True)
+def _nobodys_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+
+
+@pytest.fixture
+def pinned(tmp_path: Path) -> Repository:
+    """Where models.dvc is committed already."""
+    repository = Repository(new_repository(tmp_path / "repo"), tmp_path)
+    git.commit(repository.folder, None, FIRST, "First")
+    return repository
+
+
+def hook(repository: Repository, name: str, script: str) -> None:
+    path = repository.folder / ".git" / "hooks" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+def attribute(repository: Repository, line: str, **settings: str) -> None:
+    for key, value in settings.items():
+        repository.git("config", key.replace("__", "."), value)
+    (repository.folder / ".gitattributes").write_text(f"{line}\n")
+    repository.git("add", ".gitattributes")
+    repository.git("commit", "--quiet", "--message", "Attributes")
+
+
+def conflicted(repository: Repository, command: str) -> None:
+    """A conflict in README, left by `command`."""
+    for branch, line in (("other", "Theirs."), ("main", "Ours.")):
+        repository.git("checkout", "--quiet", "-B" if branch == "other" else "main", *([branch] * (branch == "other")))
+        (repository.folder / "README").write_text(f"{line}\n")
+        repository.git("commit", "--quiet", "--all", "--message", line)
+    subprocess.run(["git", "-C", repository.folder, *command.split()], capture_output=True, check=False)
+
+
+def picking_two(repository: Repository) -> None:
+    """A cherry-pick of two commits, whose first was settled and committed by hand."""
+    conflicted(repository, "status")
+    repository.git("checkout", "--quiet", "other")
+    (repository.folder / "more").write_text("More.\n")
+    repository.git("add", "more")
+    repository.git("commit", "--quiet", "--message", "More")
+    repository.git("checkout", "--quiet", "main")
+    subprocess.run(["git", "-C", repository.folder, "cherry-pick", "main..other"], capture_output=True, check=False)
+    repository.git("add", "README")
+    repository.git("commit", "--quiet", "--allow-empty", "--message", "Settled")
+
+
+UNFIT: dict[str, tuple[Callable[[Repository], object], str]] = {
+    "a merge": (lambda one: conflicted(one, "merge other"), "a merge is in progress"),
+    "a rebase": (lambda one: conflicted(one, "rebase other"), "a rebase is in progress"),
+    "an am": (lambda one: conflicted(one, "rebase --apply other"), "a rebase or git am is in progress"),
+    "a cherry-pick": (lambda one: conflicted(one, "cherry-pick other"), "a cherry-pick is in progress"),
+    "the rest of a cherry-pick": (picking_two, "a cherry-pick or revert of several commits is in progress"),
+    "a revert": (lambda one: conflicted(one, "revert other"), "a revert is in progress"),
+    "a bisect": (lambda one: one.git("bisect", "start"), "a bisect is in progress"),
+    "a squashed merge": (lambda one: conflicted(one, "merge --squash other"), "the index has files in conflict"),
+    "detached": (lambda one: one.git("checkout", "--quiet", "--detach"), "HEAD is detached"),
+    "a link": (
+        lambda one: (one.folder / "models.dvc").rename(one.folder / "x") and os.symlink("x", one.folder / "models.dvc"),
+        "models.dvc is no plain file",
+    ),
+    "a folder": (
+        lambda one: (one.folder / "models.dvc").unlink() or (one.folder / "models.dvc").mkdir(),
+        "models.dvc is no plain file",
+    ),
+    "models is a link": (lambda one: os.symlink("elsewhere", one.folder / "models"), "models is no plain folder"),
+    "ignored": (lambda one: ignored(one), "git ignores models.dvc"),
+    "a filter": (
+        lambda one: attribute(one, "*.dvc filter=upper", filter__upper__clean="tr a-z A-Z"),
+        "a filter or attribute of git changes models.dvc",
+    ),
+}
+
+
+def ignored(repository: Repository) -> None:
+    repository.git("rm", "--quiet", "models.dvc")
+    (repository.folder / ".gitignore").write_text("*.dvc\n")
+    repository.git("commit", "--quiet", "--all", "--message=Gone")
+
+
+@pytest.mark.parametrize("state", UNFIT)
+def test_g3_a_state_in_which_no_commit_should_be_made_is_refused_before_any_work(
+    pinned: Repository, state: str
+) -> None:
+    prepare, sentence = UNFIT[state]
+    prepare(pinned)
+    before = pinned.fingerprint()
+    with pytest.raises(PromotionRefused, match=sentence):
+        ready.require(pinned.folder)
+    assert pinned.fingerprint() == before
+
+
+SPOILING = {
+    "adds a file": ("pre-commit", "echo x > added; git add added"),
+    "adds a changed file": ("pre-commit", "git add README"),
+    "changes models.dvc": ("pre-commit", "echo '# x' >> models.dvc; git add models.dvc"),
+    "removes models.dvc": ("pre-commit", "git rm --quiet --cached models.dvc; git add README"),
+}
+
+
+@pytest.mark.parametrize("kind", SPOILING)
+def test_g3_a_commit_that_a_hook_changed_is_taken_back(pinned: Repository, kind: str) -> None:
+    (pinned.folder / "README").write_text("changed\n")
+    (pinned.folder / "staged").write_text("staged\n")
+    pinned.git("add", "staged")
+    hook(pinned, *SPOILING[kind])
+    head, index = pinned.git("rev-parse", "HEAD"), pinned.git("ls-files", "--stage")
+    with pytest.raises(PromotionRefused, match="a hook or filter of git changed what was committed"):
+        git.commit(pinned.folder, FIRST, SECOND, "Second")
+    assert (pinned.git("rev-parse", "HEAD"), pinned.git("ls-files", "--stage")) == (head, index)
+    assert git.look(pinned.folder) == FIRST
+    assert (pinned.folder / "README").read_text() == "changed\n"
+
+
+def test_g3_a_commit_that_is_amended_at_once_is_taken_back_too(pinned: Repository) -> None:
+    (pinned.folder / "README").write_text("changed\n")
+    hook(pinned, "post-commit", "[ -e .done ] || { touch .done; git commit --quiet --amend --all --message x; }")
+    head = pinned.git("rev-parse", "HEAD")
+    with pytest.raises(PromotionRefused, match="a hook or filter of git changed what was committed"):
+        git.commit(pinned.folder, FIRST, SECOND, "Second")
+    assert (pinned.git("rev-parse", "HEAD"), git.look(pinned.folder)) == (head, FIRST)
+
+
+def test_g3_an_encoding_that_git_can_not_make_of_it_leaves_everything_as_it_was(pinned: Repository) -> None:
+    attribute(pinned, "*.dvc working-tree-encoding=UTF-16")
+    before = pinned.fingerprint()
+    with pytest.raises(PromotionRefused, match=r"git commit failed: .*models\.dvc"):
+        git.commit(pinned.folder, FIRST, SECOND, "Second")
+    assert pinned.fingerprint() == before
+
+
+def test_g3_a_hook_that_tidies_the_file_and_refuses_leaves_no_release_behind(pinned: Repository) -> None:
+    """As formatters do. What they wrote would go live, with no commit to say so."""
+    hook(pinned, "pre-commit", "sed -i s/outs:/outs: /  models.dvc; exit 1")
+    with pytest.raises(PromotionRefused, match="git commit failed"):
+        git.commit(pinned.folder, FIRST, SECOND, "Second")
+    assert git.look(pinned.folder) == FIRST
+    assert pinned.git("status", "--porcelain") == ""
+
+
+def test_g3_a_rollback_while_git_commits_has_the_last_word(pinned: Repository) -> None:
+    (pinned.folder / "theirs").write_bytes(THIRD)
+    hook(pinned, "pre-commit", "cp theirs models.dvc; exit 1")
+    with pytest.raises(PromotionRefused, match="git commit failed"):
+        git.commit(pinned.folder, FIRST, SECOND, "Second")
+    assert git.look(pinned.folder) == THIRD
+
+
+def test_g3_a_commit_by_another_right_after_is_not_taken_for_ours(pinned: Repository) -> None:
+    hook(pinned, "post-commit", '[ -e .more ] || { touch .more; git commit --quiet --allow-empty -m "By another"; }')
+    revision = git.commit(pinned.folder, FIRST, SECOND, "Second")
+    assert pinned.git("log", "--format=%s", "-1", revision) == "Second"
+    assert pinned.git("log", "--format=%s", "-1") == "By another"
+
+
+def test_g3_a_signature_that_can_not_be_made_leaves_everything_as_it_was(pinned: Repository) -> None:
+    pinned.git("config", "commit.gpgSign", "true")
+    pinned.git("config", "gpg.program", "false")
+    before = pinned.fingerprint()
+    with pytest.raises(PromotionRefused, match="git commit failed: error: gpg failed to sign the data"):
+        git.commit(pinned.folder, FIRST, SECOND, "Second")
+    assert pinned.fingerprint() == before
+
+
+def intend_to_add(repository: Repository) -> None:
+    (repository.folder / "intended").write_text("intended\n")
+    repository.git("add", "--intent-to-add", "intended")
+
+
+def submodule(repository: Repository) -> None:
+    other = new_repository(repository.folder.parent / "other")
+    repository.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(other), "sub")
+
+
+def sparse(repository: Repository) -> None:
+    repository.git("sparse-checkout", "set", "--no-cone", "/*", "!/README")
+
+
+BESIDE: dict[str, Callable[[Repository], object]] = {
+    "intended to be added": intend_to_add,
+    "a submodule that is staged": submodule,
+    "a sparse checkout": sparse,
+    "line ends of Windows": lambda one: one.git("config", "core.autocrlf", "true"),
+    "a monitor of files that fails": lambda one: one.git("config", "core.fsmonitor", "false"),
+    "comments cut from messages": lambda one: one.git("config", "commit.cleanup", "scissors"),
+    "a removal that is staged": lambda one: one.git("rm", "--quiet", "README"),
+    "a move that is staged": lambda one: one.git("mv", "README", "READ"),
+}
+
+
+@pytest.mark.parametrize("state", BESIDE)
+def test_g3_every_other_entry_of_the_index_is_as_it_was(pinned: Repository, state: str) -> None:
+    BESIDE[state](pinned)
+    before = [line for line in pinned.git("ls-files", "--stage").splitlines() if not line.endswith("models.dvc")]
+    status = pinned.git("status", "--porcelain")
+    ready.require(pinned.folder)
+    revision = git.commit(pinned.folder, FIRST, SECOND, "Second")
+    after = [line for line in pinned.git("ls-files", "--stage").splitlines() if not line.endswith("models.dvc")]
+    assert after == before
+    assert pinned.git("show", "--name-only", "--format=", revision) == "models.dvc"
+    assert pinned.git("status", "--porcelain") == status
+    assert git.at_head(pinned.folder) == SECOND
+
+
+def shallow(repository: Repository, target: Path) -> None:
+    repository.git("commit", "--quiet", "--allow-empty", "--message", "Later")
+    subprocess.run(["git", "clone", "--quiet", "--depth=1", f"file://{repository.folder}", target], check=True)
+
+
+def worktree(repository: Repository, target: Path) -> None:
+    repository.git("worktree", "add", "--quiet", "-b", "beside", str(target))
+
+
+@pytest.mark.parametrize("make", [shallow, worktree])
+def test_g3_a_shallow_clone_and_a_worktree_are_repositories_too(
+    pinned: Repository, tmp_path: Path, make: Callable[[Repository, Path], None]
+) -> None:
+    make(pinned, tmp_path / "other")
+    other = Repository(tmp_path / "other", tmp_path)
+    other.git("config", "user.name", "Ada")
+    other.git("config", "user.email", "ada@example.org")
+    head = pinned.git("rev-parse", "main")
+    ready.require(other.folder)
+    with git.one_at_a_time(other.folder, lambda: None):
+        revision = git.commit(other.folder, FIRST, SECOND, "Second")
+    assert revision == other.git("rev-parse", "HEAD")
+    assert history.revisions(other.folder, pin.read(SECOND)) == {"oracle": revision}
+    assert (pinned.git("rev-parse", "main"), pinned.git("status", "--porcelain")) == (head, "")
+
+
+def test_g3_a_folder_below_the_top_is_refused(pinned: Repository) -> None:
+    (pinned.folder / "sub").mkdir()
+    with pytest.raises(PromotionRefused, match="is not the top of a repository"):
+        ready.require(pinned.folder / "sub")
+
+
+def test_g3_line_ends_that_git_changed_are_no_change(pinned: Repository) -> None:
+    pinned.git("config", "core.autocrlf", "true")
+    (pinned.folder / "models.dvc").unlink()
+    pinned.git("checkout", "--", "models.dvc")
+    assert b"\r\n" in (git.look(pinned.folder) or b"")
+    assert git.is_committed(pinned.folder)
+    (pinned.folder / "models.dvc").write_bytes(SECOND)
+    assert not git.is_committed(pinned.folder)
+
+
+def test_g5_a_lock_that_another_git_holds_for_a_moment_is_waited_for(pinned: Repository) -> None:
+    lock = pinned.folder / ".git" / "index.lock"
+    lock.touch()
+    timer = threading.Timer(0.3, lock.unlink)
+    timer.start()
+    ready.require(pinned.folder)
+    timer.join()
+
+
+@TIMED
+def test_g5_a_lock_that_a_killed_git_left_is_named_and_never_removed(pinned: Repository) -> None:
+    lock = pinned.folder / ".git" / "index.lock"
+    hook(pinned, "pre-commit", "kill -9 $PPID")
+    (pinned.folder / "README").write_text("changed\n")
+    subprocess.run(["git", "-C", pinned.folder, "commit", "--all", "--message=x"], check=False)
+    assert lock.exists()
+    began = time.monotonic()
+    with pytest.raises(PromotionRefused, match=r"index.lock is there, \d+ seconds old: another git .* remove the file"):
+        ready.require(pinned.folder)
+    assert time.monotonic() - began < within(7.0)
+    assert lock.exists()
+    with pytest.raises(PromotionRefused, match=r"index.lock': File exists"):
+        git.commit(pinned.folder, FIRST, SECOND, "Second")
+    assert (git.look(pinned.folder), lock.exists()) == (FIRST, True)
+
+
+def test_a_full_disk_while_the_pin_is_written_leaves_nothing_behind(pinned: Repository) -> None:
+    """As good as full: a file that may not grow."""
+    before = pinned.fingerprint()
+    blocked = pinned.folder / ".models.dvc.new"
+    blocked.mkdir()
+    with pytest.raises(OSError, match="Is a directory"):
+        git.commit(pinned.folder, FIRST, SECOND, "Second")
+    blocked.rmdir()
+    assert pinned.fingerprint() == before
