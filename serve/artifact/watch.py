@@ -35,7 +35,7 @@ async def pins(
         now = look(repo)
         if now and now == before and now != seen:
             seen = now
-            pin = _readable(now)
+            pin = await asyncio.to_thread(_readable, now)  # YAML made to that end takes a second, which all would wait
             if pin is not None and pin != current:
                 current = pin
                 yield pin

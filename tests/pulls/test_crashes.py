@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import random
 import shutil
 import subprocess
@@ -14,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from serve.artifact import cache, dvc, fetch, pin
+from serve.artifact import dvc, fetch, pin
 from tests.forms import forms
 from tests.pulls.pinned import LARGE_BYTES, PATIENT, Pinned, failure, tree
 
@@ -72,15 +71,6 @@ def pulls() -> list[psutil.Process]:
         with contextlib.suppress(psutil.NoSuchProcess):
             found = [one for one in psutil.Process().children() if {"dvc", "pull"} <= {*one.cmdline()}]
     return found
-
-
-def test_a12_what_a_killed_download_left_is_removed_an_hour_later(tmp_path: Path) -> None:
-    folder = tmp_path / "files" / "md5" / "ab"
-    left = tree(folder, {".abc.tmp": b"x", ".new.tmp": b"x", "cdef": b"x", "cdef.dir": b"x"})
-    for name in (".abc.tmp", "cdef", "cdef.dir"):
-        os.utime(left / name, (0, time.time() - 3601))
-    cache.sweep(tmp_path)
-    assert {one.name for one in left.iterdir()} == {".new.tmp", "cdef", "cdef.dir"}
 
 
 @forms(1, 10)

@@ -59,6 +59,18 @@ async def test_a14_a_listing_that_the_remote_changed_is_not_acted_on(pinned: Pin
     assert everything(pinned.root) == before
 
 
+async def test_a14_where_the_listing_is_at_hand_the_remote_s_is_not_read(pinned: Pinned) -> None:
+    (pinned.root / "canary").write_text("canary")
+    evil = crafted(pinned, "../../../canary", "digits/../../../../canary")
+    place = cache.place(pinned.remote, pinned.pin.oid)
+    cache.put(pinned.cache, pinned.pin.oid, place.read_bytes())
+    place.chmod(0o644)
+    place.write_bytes(cache.place(pinned.remote, evil.pin.oid).read_bytes())
+    before = everything(pinned.root)
+    assert await fetch.fetch(pinned.store(), pinned.pin, PATIENT)
+    assert everything(pinned.root) == before
+
+
 async def test_a19_a_listing_without_end_is_cut_off(pinned: Pinned) -> None:
     place = cache.place(pinned.remote, pinned.pin.oid)
     place.chmod(0o644)

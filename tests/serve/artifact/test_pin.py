@@ -1,5 +1,7 @@
 import contextlib
 import math
+import random
+import time
 
 import pytest
 from hypothesis import example, given
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 
 from serve.artifact.pin import MAX_BYTES, Pin, PinnedModel, is_name, read, read_out, write
 from serve.errors import PinUnreadable
+from tests.forms import FULL, within
 
 OID = "0123456789abcdef0123456789abcdef.dir"
 DIGEST = "sha256:" + "5f" * 32
@@ -186,6 +189,30 @@ def test_what_no_promotion_writes_is_refused_in_one_line_that_names_the_place(da
     assert told in caught.value.message
     assert caught.value.message.isprintable()
     assert len(caught.value.message) < 400
+
+
+def test_a15_each_is_refused_in_fifty_milliseconds_of_the_processor() -> None:
+    for name, (data, _) in REFUSED.items():
+        began = time.process_time()
+        with pytest.raises(PinUnreadable):
+            read(data)
+        assert time.process_time() - began < within(0.05), name
+
+
+@FULL
+@pytest.mark.timeout(3600)
+def test_a15_nothing_in_a_hundred_thousand_mutations_is_more_than_refused() -> None:
+    chosen, pieces = random.Random(15), [data[:2000] for data, _ in REFUSED.values()]
+    for _ in range(100_000):
+        data = bytearray(WRITTEN.encode())
+        for _ in range(chosen.randint(1, 4)):
+            at = chosen.randrange(len(data) + 1)
+            piece = chosen.choice(pieces)
+            start = chosen.randrange(len(piece) + 1)
+            data[at : at + chosen.choice((0, 0, 1, 5, 50))] = piece[start : start + chosen.choice((1, 3, 10, 40))]
+        with contextlib.suppress(PinUnreadable):
+            pin = read(bytes(data))
+            assert read(write(pin)) == pin
 
 
 @given(st.one_of(st.binary(max_size=200), st.text(max_size=200).map(lambda one: one.encode("utf-8", "replace"))))

@@ -1,3 +1,4 @@
+import asyncio
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
@@ -99,3 +100,27 @@ def test_where_there_is_no_file_a_look_finds_nothing(tmp_path: Path) -> None:
     assert look(tmp_path) == b""
     (tmp_path / FILENAME).mkdir()
     assert look(tmp_path) == b""
+
+
+async def test_a15_while_a_pin_is_read_others_are_served(tmp_path: Path) -> None:
+    """As many bytes as a pin may have, in the form that takes the longest: they would stop the server for a second."""
+    (tmp_path / "models.dvc").write_bytes(b"a: [" + b"1," * 32_000 + b"]")
+    turns, before = 0, list[int]()
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def sleep(_: float) -> None:
+        before.append(turns)
+        if len(before) == 2:
+            raise StoryOver
+        await asyncio.sleep(0)
+
+    serving = asyncio.create_task(others())
+    with pytest.raises(StoryOver):
+        await anext(pins(tmp_path, 1.0, sleep))
+    serving.cancel()
+    assert before[1] - before[0] > 10
