@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from serve.artifact.commits import Origin
 from serve.artifact.pin import Pin
 from serve.artifact.snapshot import Promotion
-from serve.errors import LoadFailed
+from serve.errors import CommitRefused, LoadFailed
 from serve.loader import Deployed
 
 
@@ -142,12 +143,17 @@ class FakeLoader:
     def __init__(self) -> None:
         self.pools: list[FakePool] = []
         self.prepared: list[Pin] = []
+        self.origins: dict[str, Origin] = {}
+        self.refused: list[Pin] = []
         self.loading = 0
         self.used: set[str] = set()  # digests of what was not to be collected
         self.verdicts: asyncio.Queue[Exception | None] = asyncio.Queue()
 
-    async def admit(self, pin: Pin) -> None:
-        """git has no commit of it, and none is asked for."""
+    async def admit(self, pin: Pin) -> Origin | None:
+        """The commit that `origins` names for it; `CommitRefused` where it is to be refused."""
+        if pin in self.refused:
+            raise CommitRefused("it is not signed")
+        return self.origins.get(pin.oid)
 
     async def prepare(self, pin: Pin) -> list[FakeSnapshot]:
         self.prepared.append(pin)

@@ -4,7 +4,7 @@
     environment.txt   every package of its environment, `name==version` a line
     golden.json       requests and the answers the served model must reproduce
     promotion.json    run, metrics, params, who, when, checks
-    hashes.txt        every package with the hashes its files may have (since 0.2; see `hashes`)
+    hashes.txt        every package with the hashes its files may have (see `hashes`)
     model.sig         who signed all the others, where it was signed (see `statement`)
 
 The last two may be missing, as they are from older promotions. Nothing is executed or imported here; what can't be

@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 from prometheus_client import CollectorRegistry
 
+from serve.artifact.commits import Origin
 from serve.artifact.pin import Pin, PinnedModel
 from serve.artifact.snapshot import Snapshot
 from serve.loader import Deployed, Loader
@@ -185,6 +186,35 @@ async def test_a_switch_back_to_what_is_held_prepares_and_loads_nothing() -> Non
             assert rig.live == desired
         assert (len(rig.loader.prepared), rig.held) == (prepared, SECOND)
         assert len(rig.loader.pools) == 3
+
+
+async def test_a_release_that_no_commit_vouches_for_is_refused_though_its_models_are_warm() -> None:
+    """Each may have been live already, in releases that were signed; never both together."""
+    async with running() as rig:
+        await rig.goes_live(FIRST)
+        await rig.goes_live(replace(SECOND, oid="4.dir"))
+        mixed = pin("5", a="a1", b="b")
+        rig.loader.refused.append(mixed)
+        await rig.pinned(mixed)
+        assert rig.live == replace(SECOND, oid="4.dir")
+        assert rig.outcome("commit_unverified") == 1
+        rig.loader.refused.clear()
+        await rig.time.passes(2.0)
+        assert rig.live == mixed
+
+
+async def test_a_release_from_an_older_commit_than_the_one_before_is_told_so() -> None:
+    async with running() as rig:
+        old, new = Origin("a", "2024-01-01T23:00:00-05:00"), Origin("b", "2024-01-02T05:00:00+00:00")
+        rig.loader.origins = {FIRST.oid: old, SECOND.oid: new}
+        for desired, older in ((FIRST, False), (SECOND, False)):
+            await rig.goes_live(desired)
+            assert rig.rollout.live is not None
+            assert rig.rollout.live.older_than_previous is older
+        await rig.pinned(FIRST)
+        assert (rig.rollout.live.origin, rig.rollout.live.older_than_previous) == (old, True)
+        await rig.goes_live(THIRD)  # of which git knows nothing
+        assert rig.rollout.live.older_than_previous is False
 
 
 async def test_a_third_release_lets_go_of_the_one_held_before_it_loads() -> None:
