@@ -20,7 +20,7 @@ _WHOLE_SECONDS = 15.0
 
 
 async def get(url: str) -> bytes:
-    """The document at `url`, up to a size and in bounded time."""
+    """The document at `url`, up to a size and in bounded time; an address that is not safe is not asked."""
     loop = asyncio.get_running_loop()
     coming: asyncio.Future[bytes] = loop.create_future()
 

@@ -55,7 +55,7 @@ def document(server: Server) -> BaseSchema:
 def guarded(echoes: Repository, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, dict[str, str]]]:
     """One that asks for a key, and the header that shows one."""
     keys: Path = tmp_path_factory.mktemp("keys") / "keys.txt"
-    header = {"authorization": f"Bearer {new_key(keys, 'all', 'admin')}"}
+    header = {"Authorization": f"Bearer {new_key(keys, 'all', 'admin')}"}
     with Server(echoes.folder, echoes.state, auth__keys=keys) as one:
         yield one.ready(), header
 
@@ -132,7 +132,7 @@ def ask(case: Case, headers: dict[str, str] | None) -> None:
     excluded = [checks.positive_data_acceptance, checks.negative_data_rejection]
     if case.path.endswith("/invocations") and case.meta.generation.mode is GenerationMode.NEGATIVE:
         excluded.append(checks.response_schema_conformance)  # an echo gives what MLflow took, not what it promises
-    case.validate_response(answer, excluded_checks=excluded)
+    case.validate_response(answer, excluded_checks=excluded, headers=headers)
     if case.method == "POST" and case.path.endswith("/predict"):
         require_truth(case, answer)
 

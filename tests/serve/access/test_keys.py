@@ -7,7 +7,7 @@ import pytest
 
 from serve.access.gate import Gate
 from serve.access.keys import Keys, make, read
-from serve.access.scope import Need, Scope
+from serve.access.scope import Grant, Need, Scope
 from serve.errors import Forbidden, KeysUnreadable, Unauthenticated
 
 DIGEST = "sha256:" + "0f" * 32
@@ -157,6 +157,26 @@ def test_who_shows_nothing_good_is_told_nothing_of_what_was_wrong() -> None:
             gate.require(headers, Need.KNOWN)
         told.add(caught.value.message)
     assert len(told) == 1
+
+
+class Anybody:
+    """Knows every token that it is asked about."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def grant(self, token: bytes) -> Grant:
+        self.asked.append(len(token))
+        return Grant("anybody", frozenset(Need))
+
+
+def test_a_token_of_more_than_8_kib_is_not_even_looked_at() -> None:
+    anybody = Anybody()
+    gate = Gate(anybody, anybody)
+    assert gate.admits(bearing("x" * 8000), Need.PREDICT)
+    assert not gate.admits(bearing("x" * 8200), Need.PREDICT)
+    assert not gate.admits(bearing("pinion_" + "x" * 2**20), Need.PREDICT)
+    assert anybody.asked == [8000]
 
 
 @pytest.mark.parametrize("scheme", [b"Bearer ", b"bearer ", b"BEARER  "])

@@ -167,6 +167,14 @@ async def test_a_token_that_is_not_signed_as_it_must_be_opens_nothing(theirs: Is
         assert predicts(gate, good)
 
 
+async def test_a_key_that_is_published_for_one_algorithm_is_for_no_other(own: Issuer) -> None:
+    key = generated("RS256")
+    own.extra = [published("one", key, alg="RS256")]
+    async with followed(own, RULES._replace(algorithms=("RS256", "PS256"))) as (gate, _):
+        assert predicts(gate, jwt.encode(own.claims(), key, "RS256", {"kid": "one"}))
+        assert not predicts(gate, jwt.encode(own.claims(), key, "PS256", {"kid": "one"}))
+
+
 async def test_claims_of_another_name_and_words_may_be_named(theirs: Issuer) -> None:
     rules = RULES._replace(scope_claim="roles", scopes={"Scorer": Scope.PREDICT})
     async with followed(theirs, rules) as (gate, _):
@@ -203,16 +211,14 @@ async def test_the_keys_known_go_on_while_the_issuer_is_down(own: Issuer) -> Non
 
 
 async def test_an_issuer_that_comes_up_later_is_found(own: Issuer) -> None:
+    keys, token = own.keys, own.token("first")
+    own.keys = {}
     own.down()
-    async with followed(Issuer()) as _:  # nothing known, nothing opened
-        pass
-    ours = issuer.Issuer(own.url, pace=QUICK)
-    following = asyncio.create_task(ours.follow())
-    gate = Gate(None, Tokens(ours, RULES))
-    assert not predicts(gate, own.token("first"))
-    own.up()
-    await until(lambda: predicts(gate, own.token("first")))
-    following.cancel()
+    async with followed(own) as (gate, _):
+        assert not predicts(gate, token)
+        own.keys = keys
+        own.up()
+        await until(lambda: predicts(gate, token))
 
 
 async def test_however_many_unknown_keys_are_named_the_issuer_is_asked_now_and_then(own: Issuer) -> None:
