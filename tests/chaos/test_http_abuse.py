@@ -23,7 +23,7 @@ from tests.chaos.load import Load
 from tests.chaos.residue import eventually, no_residue
 from tests.e2e.conftest import Repository
 from tests.e2e.server import Server
-from tests.forms import FULL, forms, within
+from tests.forms import FULL, TIMED, forms, within
 from tests.serve.front.malformed import REFUSED, SMUGGLED
 
 HEAD = b"POST /predict HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\n"
@@ -94,14 +94,16 @@ async def beside_honest_callers(abused: Abused, attack: Attack, limit: float) ->
     return attack
 
 
+@TIMED
 @FORMS
 async def test_e1_headers_that_drip_are_refused_and_nobody_else_notices(abused: Abused, count: int) -> None:
     limit = abused.header_seconds
     attack = Attack(abused.url, count, b"GET /models HTTP/1.1\r\nhost: here\r\nx: ", b"a", limit / 5)
     await beside_honest_callers(abused, attack, limit)
-    assert all(one.startswith(b"HTTP/1.1 408 Request Timeout") and one.count(b"HTTP/1.1") == 1 for one in attack.told)
+    assert all(one.startswith(b"HTTP/1.1 408 ") and b"request_too_slow" in one for one in attack.told)
 
 
+@TIMED
 @FORMS
 async def test_e2_bodies_that_drip_are_refused_and_nobody_else_notices(abused: Abused, count: int) -> None:
     limit = abused.body_seconds
@@ -110,6 +112,7 @@ async def test_e2_bodies_that_drip_are_refused_and_nobody_else_notices(abused: A
     assert all(one.startswith(b"HTTP/1.1 408 ") and b"request_too_slow" in one for one in attack.told)
 
 
+@TIMED
 @FORMS
 async def test_e2_chunks_that_never_end_are_refused_and_nobody_else_notices(abused: Abused, count: int) -> None:
     limit = abused.body_seconds
@@ -118,6 +121,7 @@ async def test_e2_chunks_that_never_end_are_refused_and_nobody_else_notices(abus
     assert all(one.startswith(b"HTTP/1.1 408 ") and b"request_too_slow" in one for one in attack.told)
 
 
+@TIMED
 @pytest.mark.parametrize(
     ("descriptors", "count"), [(400, 1000), pytest.param(1024, 5000, marks=[FULL, pytest.mark.timeout(600)])]
 )
@@ -151,17 +155,22 @@ async def test_e4_answers_that_nobody_reads_are_cut_in_time_and_their_memory_is_
 ) -> None:
     body = json.dumps({"inputs": {"x": [float(at) for at in range(200_000)]}}).encode()  # answered by 8 MiB
     ask = HEAD + b"content-length: %d\r\n\r\n%b" % (len(body), body)
-    await asyncio.to_thread(httpx.post, abused.url + "/predict", content=body, headers=JSON, timeout=60)
-    before = rss(abused.pid)
-    sockets = [await connected(abused.url, 2**12) for _ in range(count)]
-    try:
-        for sock in sockets:
-            await asyncio.get_running_loop().sock_sendall(sock, ask)
-        assert await asyncio.to_thread(eventually, lambda: cut(abused) >= count, 60.0 + abused.write_seconds)
-    finally:
-        for sock in sockets:
-            sock.close()
-    assert await asyncio.to_thread(eventually, lambda: rss(abused.pid) < before + 16 * MIB)
+    taken = []
+    for _ in range(3):
+        before = cut(abused)
+        sockets = [await connected(abused.url, 2**12) for _ in range(count)]
+        try:
+            for sock in sockets:
+                await asyncio.get_running_loop().sock_sendall(sock, ask)
+            enough = before + count
+            assert await asyncio.to_thread(eventually, lambda: cut(abused) >= enough, 120.0)  # noqa: B023  # awaited
+        finally:
+            for sock in sockets:
+                sock.close()
+        taken.append(rss(abused.pid))
+    told = f"{[one // MIB for one in taken]} MiB after {count}, again and again"
+    print(told)  # noqa: T201
+    assert taken[-1] < taken[0] + 16 * MIB, told
     assert (await asyncio.to_thread(abused.server.predict, {"inputs": {"x": [1.0]}})).status_code == 200
 
 
@@ -189,12 +198,13 @@ async def test_e5_e7_e14_what_is_no_request_is_refused_on_the_real_server_and_to
         if name == "a chunk over the limit":
             continue  # of a limit that is larger here
         assert told.startswith(b"HTTP/1.1 %d " % status), (name, told[:200])
-        assert told.count(b"HTTP/1.1 ") == 1, (name, told)
+        assert len(re.findall(rb"HTTP/1\.1 \d{3} ", told)) == 1, (name, told)
         assert not LEAK.search(told), (name, told)
     assert rss(abused.pid) < before + 4 * MIB
     assert abused.server.count("text") == 0
 
 
+@TIMED
 @pytest.mark.parametrize("abused", ["quick"], indirect=True)
 async def test_e6_a_body_in_chunks_of_one_byte_is_refused_before_it_takes_a_second(abused: Abused) -> None:
     raw = HEAD + b"transfer-encoding: chunked\r\n\r\n" + b"1\r\n \r\n" * (8 * MIB)
@@ -207,6 +217,7 @@ async def test_e6_a_body_in_chunks_of_one_byte_is_refused_before_it_takes_a_seco
     assert rss(abused.pid) <= before + MIB
 
 
+@TIMED
 @pytest.mark.parametrize(
     ("abused", "count", "size"),
     [("quick", 6, 4 * MIB), pytest.param("usual", 50, 32 * MIB - 64, marks=[FULL, pytest.mark.timeout(1800)])],
@@ -254,6 +265,7 @@ def memory(pid: int) -> int:
     return total
 
 
+@TIMED
 @pytest.mark.parametrize("abused", ["quick"], indirect=True)
 @forms(2000, 100_000)
 async def test_e17_no_caller_makes_the_metrics_grow(abused: Abused, times: int) -> None:
