@@ -18,7 +18,7 @@ ifeq ($(strip $(UV_FIND_LINKS)$(UV_DEFAULT_INDEX)$(UV_INDEX_URL)$(UV_INDEX)),)
 export UV_TORCH_BACKEND ?= auto
 endif
 
-.PHONY: help setup serve prepare image check fmt lint type test e2e soak bench docs lock clean
+.PHONY: help setup serve prepare image check fmt lint type test e2e soak fuzz bench docs lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ bench: .venv/.dev .venv-bench/.done  ## Pinion beside mlflow, mosec and an empty
 
 soak: .venv/.dev  ## load, switches and kills for MINUTES=n; writes docs/reliability/soak.svg
 	python -m tests.chaos.soak $(or $(MINUTES),5)
+
+fuzz: .venv/.dev  ## a million inputs for each parser of what others send, with how many a second
+	python -m tests.fuzz $(ARGS)
 
 docs: .venv/.dev  ## regenerate the pages made from code
 	python docs/generate_settings.py > docs/settings.md

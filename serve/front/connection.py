@@ -32,6 +32,7 @@ log = structlog.get_logger()
 Pairs = tuple[tuple[bytes, bytes], ...]
 
 _MOST_PIECES = 2**18  # of a body, beside one for each 64 bytes of it: they take time whatever is in them
+_FEW_DIGITS = 4  # a length of fewer is no length to speak of
 _MOST_BESIDE_BODY = 64 * 2**10  # sizes and extensions of chunks, and trailers, beside eight bytes for each of the body
 
 
@@ -52,7 +53,8 @@ class Connection(HttpToolsProtocol):
 
     def __init__(self, crowd: Crowd, **uvicorn: Any) -> None:
         super().__init__(**uvicorn)
-        self._crowd = crowd
+        self._crowd, self._most = crowd, crowd.limits.body_bytes
+        self.version = ""
         self._stage, self._begun = HEAD, 0  # and how many requests have begun
         self._is_long = False
         self._head_bytes = self._body_bytes = self._wire_bytes = self._pieces = 0
@@ -100,17 +102,19 @@ class Connection(HttpToolsProtocol):
 
     def vet(self) -> None:
         """The head is whole. What it raises, it raises into the parser, which then reads no further."""
-        by_name, most = dict(self.headers), self._crowd.limits.body_bytes
+        by_name, self.version = dict(self.headers), self.parser.get_http_version()
         try:
-            heads.require_plain(self.parser.get_http_version(), self.url, self.headers, by_name)
+            heads.require_plain(self.version, self.url, self.headers, by_name)
             if self._is_long:
                 heads.require_short(self.headers)
-            if int(by_name.get(b"content-length", 0)) > most:
-                raise too_large(most)
+            length = by_name.get(b"content-length", b"")
+            if len(length) >= _FEW_DIGITS and int(length) > self._most:
+                raise too_large(self._most)
         except ServeError as error:
             self._flaw = error
             raise
-        self.expect_100_continue = by_name.get(b"expect", b"").lower() == b"100-continue"
+        if b"expect" in by_name:
+            self.expect_100_continue = by_name[b"expect"].lower() == b"100-continue"
         self._stage, self._body_bytes, self._wire_bytes, self._pieces = BODY, 0, 0, 0
         if self._begun == 1:
             self._crowd.settle(self)
@@ -119,11 +123,11 @@ class Connection(HttpToolsProtocol):
         """A piece of a body has come. It may raise, as `vet`."""
         self._body_bytes += len(body)
         self._pieces += 1
-        if self._pieces > _MOST_PIECES + (self._body_bytes >> 6):
+        if self._body_bytes > self._most:
+            self._flaw = too_large(self._most)
+            raise self._flaw
+        if self._pieces > _MOST_PIECES and self._pieces > _MOST_PIECES + (self._body_bytes >> 6):
             self._flaw = MalformedRequest("the body comes in too many chunks of a few bytes each")
-        elif self._body_bytes > self._crowd.limits.body_bytes:
-            self._flaw = too_large(self._crowd.limits.body_bytes)
-        if self._flaw is not None:
             raise self._flaw
 
     def come_whole(self) -> None:

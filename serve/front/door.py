@@ -192,7 +192,7 @@ class Door(Connection):
         if not self._ways.admits(self.headers):
             return None
         headers = read(self.headers)
-        if parser.get_http_version() != "1.1" or streaming.asked(headers.get("accept", "")) is not None:
+        if self.version != "1.1" or streaming.asked(headers.get("accept", "")) is not None:
             return None
         if self.flow.write_paused:  # the caller does not read its answers: it is to wait
             return None

@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,47 @@ def whole(server: Server, seconds: float = 20.0) -> bool:
     if server.process.poll() is not None:
         return False
     return eventually(lambda: all(one["state"] == "ready" for one in server.model()["workers"]), seconds)
+
+
+# Long enough for honest callers beside other tests on two cores; no more than a test can wait for.
+SHORT = {"http__header_timeout_seconds": 1.5, "http__body_timeout_seconds": 2.0, "http__write_timeout_seconds": 2.0}
+LARGEST = 12 * MIB
+
+
+@dataclass(frozen=True)
+class Abused:
+    """A server, and how long it lets headers, bodies and answers take."""
+
+    server: Server
+    header_seconds: float
+    body_seconds: float
+    write_seconds: float
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    @property
+    def pid(self) -> int:
+        return self.server.process.pid
+
+
+@pytest.fixture(scope="module")
+def quick(promoted: Repository, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Abused]:
+    repository = copied(promoted, tmp_path_factory.mktemp("quick"))
+    settings = {**SHORT, "worker__count": 2, "http__max_rows": 10**6, "http__max_body_bytes": LARGEST}
+    with Server(repository.folder, repository.state, **settings).ready() as one:
+        yield Abused(one, *SHORT.values())
+
+
+@pytest.fixture(scope="module")
+def usual(promoted: Repository, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Abused]:
+    repository = copied(promoted, tmp_path_factory.mktemp("usual"))
+    with Server(repository.folder, repository.state, worker__count=2, http__max_rows=10**6).ready() as one:
+        yield Abused(one, 5.0, 30.0, 30.0)
+
+
+@pytest.fixture
+def http(request: pytest.FixtureRequest) -> Abused:
+    found: Abused = request.getfixturevalue(request.param)
+    return found

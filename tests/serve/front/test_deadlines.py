@@ -189,3 +189,12 @@ async def test_who_comes_where_all_have_asked_for_something_is_told_to_come_agai
         assert await turned_away.rest() == b""
         await inside.send(post(b"still"))
         assert (await inside.reply()).body == b"still"
+
+
+async def test_empty_lines_keep_no_idle_connection() -> None:
+    async with opened(limits=LIMITS, timeout_keep_alive=1) as doorway:
+        caller = await doorway.caller()
+        await caller.send(post(b"hello"))
+        await caller.reply()
+        async with Dripping(caller, b"\r\n"):
+            assert await caller.rest() == b""

@@ -57,3 +57,10 @@ def test_a_header_of_any_length_is_read_in_no_time(header: str) -> None:
         accepted(header)
     except NotAcceptable as refusal:
         assert len(refusal.message) < 300  # noqa: PT017 (any header: chosen, or refused in a sentence)
+
+
+def test_of_a_header_that_does_not_end_the_beginning_counts() -> None:
+    ranges = ["a/b"] * 63
+    assert choose(", ".join([*ranges, "text/csv"]), tuple(WRITERS)) == "text/csv"
+    with pytest.raises(NotAcceptable):
+        choose(", ".join([*ranges, "a/b", "text/csv"]), tuple(WRITERS))
