@@ -42,10 +42,13 @@ def main() -> int:
 
 def _confine(asked: dict[str, Any]) -> dict[str, Any]:
     network, rules = bool(asked["network"]), [(path, grant) for path, grant in asked["rules"]]
-    namespaces = spaces.enter(network, [path for path, grant in rules if grant == "write"])
+    own_memory = os.path.isdir(spaces.SHARED_MEMORY) and not any(
+        _is_in(spaces.SHARED_MEMORY, path) for path, _ in rules
+    )
+    namespaces = spaces.enter(network, [path for path, grant in rules if grant == "write"], own_memory)
     os.chdir(asked["folder"])  # by its path, which leads to what may be written from now on
-    if "mount" in namespaces:
-        rules.append(("/dev/shm", "write"))  # noqa: S108  # our own
+    if "mount" in namespaces and own_memory:
+        rules.append((spaces.SHARED_MEMORY, "write"))
     privileges.drop()
     prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # to die with the server; not before, for who loses privileges loses this
     known = landlock.version()
@@ -54,6 +57,10 @@ def _confine(asked: dict[str, Any]) -> dict[str, Any]:
         os.set_inheritable(os.open("/proc/self", os.O_PATH), True)
         landlock.restrict(known, rules, network)
     return {"landlock": known, "seccomp": seccomp.install(network), "namespaces": namespaces}
+
+
+def _is_in(folder: str, path: str) -> bool:
+    return os.path.commonpath((folder, path)) == folder
 
 
 def _tell(report: int, what: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,6 +94,19 @@ except PermissionError:
     assert sorted(os.listdir(place)) == ["a", "d"]
     assert not (SHOWN / "pinion-left").exists()
     assert sandbox.policy == "auto"
+
+
+async def test_shared_memory_that_is_granted_is_the_machine_s(place: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=SHOWN) as granted:
+        code = f"""
+open({granted + "/new"!r}, "w").write("was here")
+try:
+    open("/dev/shm/pinion-new", "w")
+except OSError:
+    print("no")
+"""
+        assert (await told(Path(sys.executable), code, place, Confinement(writable=(Path(granted),))))[0] == "no"
+        assert os.listdir(granted) == ["new"]
 
 
 async def test_an_interpreter_that_is_not_there_is_told_as_that(tmp_path: Path) -> None:
