@@ -15,7 +15,7 @@ _MACHINES = ("x86_64", "aarch64")
 # Where this machine's number stands in each pair; None on a machine that we do not know.
 MACHINE = _MACHINES.index(os.uname().machine) if os.uname().machine in _MACHINES and sys.maxsize > 2**32 else None
 
-CAPSET, SECCOMP = (126, 91), (317, 277)
+SECCOMP = (317, 277)
 LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = (444, 444), (445, 445), (446, 446)
 MOUNT_SETATTR = (442, 442)
 
@@ -32,6 +32,11 @@ def prctl(option: int, *arguments: int) -> int:
     """prctl(2)."""
     passed = [ctypes.c_ulong(one) for one in (*arguments, 0, 0, 0, 0)[:4]]
     return _checked(_LIBC.prctl(option, *passed))
+
+
+def capset(head: bytes, data: bytes) -> None:
+    """capset(2)."""
+    _checked(_LIBC.capset(ctypes.create_string_buffer(head, len(head)), ctypes.create_string_buffer(data, len(data))))
 
 
 def unshare(flags: int) -> None:

@@ -1,11 +1,10 @@
 """What a process may do beyond others: no capability, now or ever, no new privilege by any program, no core file."""
 
 import contextlib
-import ctypes
 import resource
 import struct
 
-from linux import CAPSET, call, prctl
+from linux import capset, prctl
 
 _CAPBSET_DROP, _SET_NO_NEW_PRIVS, _CAP_AMBIENT, _CAP_AMBIENT_CLEAR_ALL = 24, 38, 47, 4
 _VERSION_3 = 0x20080522
@@ -20,6 +19,5 @@ def drop() -> None:
     with contextlib.suppress(OSError):  # past the last one, or ours is not the right to: then we have none to lose
         for capability in range(_MOST_CAPABILITIES):
             prctl(_CAPBSET_DROP, capability)
-    head = ctypes.create_string_buffer(struct.pack("<Ii", _VERSION_3, 0), 8)
-    call(CAPSET, head, ctypes.create_string_buffer(bytes(24), 24))
+    capset(struct.pack("=Ii", _VERSION_3, 0), bytes(24))
     prctl(_SET_NO_NEW_PRIVS, 1)

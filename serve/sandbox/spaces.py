@@ -4,7 +4,6 @@ Root gets them as it is; anyone else by way of a user namespace, which many cont
 view all is read-only but what may be written: so neither modes nor dates change, of which Landlock knows nothing.
 """
 
-import contextlib
 import ctypes
 import os
 import struct
@@ -16,21 +15,20 @@ _NEWNS, _NEWIPC, _NEWUSER, _NEWNET = 0x00020000, 0x08000000, 0x10000000, 0x40000
 _MS_NOSUID, _MS_NODEV, _MS_BIND, _MS_REC, _MS_SLAVE = 2, 4, 0x1000, 0x4000, 0x80000
 _RDONLY, _NOSUID = 1, 2
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
-_SHARED_MEMORY = "/dev/shm"  # noqa: S108  # not to be written to, but to be replaced
+SHARED_MEMORY = "/dev/shm"  # noqa: S108  # not to be written to, but to be replaced
 
 
-def enter(network: bool, writable: Sequence[str]) -> list[str]:
+def enter(network: bool, writable: Sequence[str], own_memory: bool) -> list[str]:
     """The namespaces that this process is in from here on, by name; none where they are refused.
 
-    "mount" is told where all is read-only but for `writable`, and shared memory is this process's own.
+    "mount" is told where all is read-only but for `writable`, and for shared memory of its own where `own_memory`.
     """
     kinds = _NEWNS | _NEWIPC | (0 if network else _NEWNET)
     user = _unshare(kinds)
     if user is None:
         return []
     entered = ["ipc", *([] if network else ["network"]), *user]
-    with contextlib.suppress(OSError):
-        _look_only(writable)
+    if _look_only(writable, own_memory):
         entered.append("mount")
     return sorted(entered)
 
@@ -55,19 +53,22 @@ def _unshare(kinds: int) -> list[str] | None:
     return ["user"]
 
 
-def _look_only(writable: Sequence[str]) -> None:
-    """Mounts of others still come and go here, or they could not be undone; ours are seen by nobody else."""
-    mount("", "/", "", _MS_REC | _MS_SLAVE)
+def _look_only(writable: Sequence[str], own_memory: bool) -> bool:
+    """Whether that can be. Others' mounts still come and go here, or they could not be undone; ours none other sees."""
     places = [place for place in writable if os.path.exists(place)]
-    if os.path.isdir(_SHARED_MEMORY) and _SHARED_MEMORY not in places:
-        mount("tmpfs", _SHARED_MEMORY, "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=1777")
-        places.append(_SHARED_MEMORY)
-    for place in places:
-        if place != _SHARED_MEMORY:
+    try:
+        mount("", "/", "", _MS_REC | _MS_SLAVE)
+        for place in places:
             mount(place, place, "", _MS_BIND)
-    _set_attributes("/", _RDONLY | _NOSUID, 0, _AT_RECURSIVE)
+        if own_memory:
+            mount("tmpfs", SHARED_MEMORY, "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=1777")
+            places.append(SHARED_MEMORY)
+        _set_attributes("/", _RDONLY | _NOSUID, 0, _AT_RECURSIVE)
+    except OSError:
+        return False
     for place in places:
         _set_attributes(place, 0, _RDONLY, 0)
+    return True
 
 
 def _set_attributes(place: str, put: int, taken: int, flags: int) -> None:

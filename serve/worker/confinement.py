@@ -10,7 +10,7 @@ import json
 import socket
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +64,11 @@ class Sandbox:
     @property
     def facts(self) -> Mapping[str, Any]:
         """For the log and `/models`."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return asdict(self)
 
 
 UNCONFINED = Sandbox("off", open=("it may do what the server's user may",))
+_NOTHING = b'{"landlock": 0, "seccomp": false, "namespaces": []}\n'  # where there is no Linux
 
 
 async def start(
@@ -85,9 +86,10 @@ async def start(
     asyncio's. Beside the process, what is in force there, known as soon as its interpreter begins: `SandboxFailed`
     where that is not enough, `FileNotFoundError` where there is no such interpreter.
     """
-    if confinement.policy is SandboxPolicy.OFF:
+    if confinement.policy is SandboxPolicy.OFF or sys.platform != "linux":
+        sandbox = UNCONFINED if confinement.policy is SandboxPolicy.OFF else in_force(confinement, _NOTHING)
         child = await asyncio.create_subprocess_exec(*command, pass_fds=(descriptor,), cwd=place, **options)
-        return child, asyncio.create_task(_unconfined())
+        return child, asyncio.create_task(_at_once(sandbox))
     ours, theirs = socket.socketpair()
     try:
         with theirs:
@@ -102,9 +104,9 @@ async def start(
     except BaseException:
         ours.close()
         raise
-    sandbox = asyncio.create_task(_confined(confinement, ours))
-    sandbox.add_done_callback(lambda _: ours.close())  # even where it was cancelled before it began
-    return child, sandbox
+    confined = asyncio.create_task(_confined(confinement, ours))
+    confined.add_done_callback(lambda _: ours.close())  # even where it was cancelled before it began
+    return child, confined
 
 
 def _asked(
@@ -118,12 +120,17 @@ def _asked(
         *((str(path), "write") for path in confinement.writable),
         *rules,
     ]
-    where = {"folder": str(place)} if place is not None else {}
-    return {"report": report, "network": confinement.network, "rules": granted, **where}
+    return {
+        "report": report,
+        "folder": str(place) if place is not None else ".",
+        "network": confinement.network,
+        "required": confinement.policy is SandboxPolicy.REQUIRED,
+        "rules": granted,
+    }
 
 
-async def _unconfined() -> Sandbox:
-    return UNCONFINED
+async def _at_once(sandbox: Sandbox) -> Sandbox:
+    return sandbox
 
 
 async def _confined(confinement: Confinement, end: socket.socket) -> Sandbox:
@@ -167,7 +174,7 @@ def _open(said: Mapping[str, Any]) -> list[str]:
     """What a model may do that it should not, in words."""
     landlock, seccomp, mount = said["landlock"], said["seccomp"], "mount" in said["namespaces"]
     told = [
-        (landlock == 0, "no Landlock: it may read what the server's user may" + ("" if mount else ", and write it")),
+        (landlock == 0, f"no Landlock: it may read {'' if mount else 'and write '}what the server's user may"),
         (0 < landlock < 3, "Landlock before its version 3: it may truncate files that it may read"),
         (landlock < 6, "Landlock before its version 6: it may send signals to processes of the server's user"),
         (not seccomp, "no seccomp: it may use every system call, and start what outlives it"),

@@ -110,13 +110,14 @@ def released(promoted: Repository) -> Iterator[Repository]:
 
 @pytest.fixture
 def outside(released: Repository) -> Iterator[Outside]:
-    """All of it belongs to whom the server runs as."""
+    """Beside the canary a folder that may be granted, and what listens for whoever comes."""
     with contextlib.ExitStack() as opened:
         root = opened.enter_context(open_to_all())
         shutil.copytree(released.folder, root / "repo", symlinks=True)
         shutil.copytree(released.state / "snapshots", root / "state" / "snapshots", symlinks=True)
         (root / "state" / "environments").symlink_to(released.state / "environments")
-        (root / "own").mkdir()
+        for name in ("own", "granted"):
+            (root / name).mkdir()
         (root / "own" / "canary").write_text(SECRET)
         shared = opened.enter_context(tempfile.NamedTemporaryFile(dir="/dev/shm", prefix="pinion-canary-"))
         os.chmod(shared.name, 0o666)
@@ -135,7 +136,6 @@ def outside(released: Repository) -> Iterator[Outside]:
         abstract.bind(f"\0pinion-{os.getpid()}")
         for listener in (tcp, local, abstract):
             listener.listen()
-        give(root)
         yield Outside(
             Repository(root / "repo", released.revisions, root / "state"),
             root / "own" / "canary",
@@ -147,8 +147,13 @@ def outside(released: Repository) -> Iterator[Outside]:
         )
 
 
-def serving(outside: Outside, before: list[str], **settings: Any) -> Server:
-    return Server(outside.repository.folder, outside.repository.state, before=before, **{**SETTINGS, **settings})
+def serving(outside: Outside, before: Callable[[], list[str]] = list, lacking: str = "", **settings: Any) -> Server:
+    """A server run by root, or `as_nobody`, to whom all outside belongs then; on a kernel that may be `lacking`."""
+    if before is as_nobody:
+        give(outside.canary.parents[1])
+    lesser = [*LESSER_KERNEL, lacking] if lacking else []
+    command = [*before(), *lesser]
+    return Server(outside.repository.folder, outside.repository.state, before=command, **{**SETTINGS, **settings})
 
 
 ROOT = pytest.param(list, id="root", marks=pytest.mark.skipif(os.geteuid() != 0, reason="needs root"))
@@ -161,7 +166,7 @@ def test_b11_no_way_out_of_a_models_process_leads_anywhere(
 ) -> None:
     """Beside that, what is in force is in the log and in /models, and what a model forked dies with it (C-24)."""
     monkeypatch.setenv("CANARY_SECRET", SECRET)
-    with serving(outside, before()).ready() as server:
+    with serving(outside, before).ready() as server:
         workers, ways, untouched = server.pids() | server.pids("hostile"), outside.ways(server), outside.fingerprint()
         came = attempt(server, ways)
         print(table(came))  # noqa: T201  # for the record
@@ -188,7 +193,7 @@ def test_b11_unconfined_the_same_ways_lead_out(outside: Outside, before: Callabl
     harmless = {"read", "symlink", "round", "signal", "tcp", "udp", "bind", "netlink", "local", "leave", "memfd"}
     harmless |= {"run", "python", "limit", "clone3", "clone"}
     refused_to_all = {"/etc/shadow", "/dev/kmsg"}  # but to root
-    with serving(outside, before(), worker__sandbox="off").ready() as server:
+    with serving(outside, before, worker__sandbox="off").ready() as server:
         ways = [one for one in outside.ways(server) if one[0] in harmless and one[1] not in refused_to_all]
         came = attempt(server, ways)
         assert [one for one, told in came.items() if not told.startswith("got: ")] == [], table(came)
@@ -221,32 +226,40 @@ def test_b11_what_a_kernel_does_not_give_is_said_and_the_rest_is_in_force(
     ways_out: set[str],
     ways_closed: set[str],
 ) -> None:
-    with serving(outside, [*before(), *LESSER_KERNEL, lacking]).ready() as server:
+    with serving(outside, before, lacking).ready() as server:
         said = server.wait("sandbox", model="hostile")
         assert said["level"] == "warning"
         assert server.model("hostile")["sandbox"]["open"] == said["open"]
         assert any(words.startswith(told) for words in said["open"])
-        came = attempt(server, [one for one in outside.ways(server) if one[0] in ways_out | ways_closed])
+        sibling = ("memory", str(min(server.pids())))  # which is as unprivileged, and has no other wall around it
+        ways = [one for one in outside.ways(server) if one[0] in ways_out | ways_closed and one != sibling]
+        came = attempt(server, ways)
         assert {way for (way, _), what in came.items() if what.startswith("got: ")} - {"read", "list"} == ways_out
         assert all(what.startswith("denied: ") for (way, _), what in came.items() if way in ways_closed), table(came)
 
 
 def test_b11_where_a_sandbox_is_required_and_not_to_be_had_no_release_goes_live(outside: Outside) -> None:
-    with serving(outside, [*LESSER_KERNEL, "landlock"], worker__sandbox="required") as server:
+    with serving(outside, lacking="landlock", worker__sandbox="required") as server:
         failed = server.wait("rollout failed")
         assert failed["code"] == "sandbox_failed"
         assert failed["reason"] == "worker.sandbox is required, and the kernel has no Landlock to offer"
 
 
 def test_b11_what_an_operator_grants_is_granted_and_no_more(outside: Outside) -> None:
-    own = outside.canary.parent
-    granted = {"worker__network": True, "worker__readable": f'["{own}"]'}
-    with serving(outside, [], **granted).ready() as server:
-        tcp, canary = ("tcp", str(outside.tcp)), str(outside.canary)
-        came = attempt(server, [tcp, ("read", canary), ("write", canary), ("mode", canary), ("list", "/")])
-        assert [told.split(":")[0] for told in came.values()] == ["got", "got", "denied", "denied", "denied"], came
+    own, canary, granted = outside.canary.parent, str(outside.canary), outside.canary.parents[1] / "granted"
+    settings = {"network": "true", "readable": f'["{own}"]', "writable": f'["{granted}"]'}
+    ways = {
+        ("tcp", str(outside.tcp)): "got",
+        ("read", canary): "got",
+        ("write", str(granted / "new")): "got",
+        ("write", canary): "denied",
+        ("mode", canary): "denied",
+        ("write", str(outside.repository.state / "new")): "denied",
+        ("list", "/"): "denied",
+        ("signal", "1"): "denied",
+    }
+    with serving(outside, **{f"worker__{name}": value for name, value in settings.items()}).ready() as server:
+        came = attempt(server, list(ways))
+        assert {one: told.split(":")[0] for one, told in came.items()} == ways, table(came)
+        assert (granted / "new").read_text() == "was here"
         assert server.model("hostile")["sandbox"]["network"] == "granted"
-    with serving(outside, [], worker__writable=f'["{own}"]').ready() as server:
-        came = attempt(server, [("write", str(own / "new")), ("write", str(outside.repository.state / "new"))])
-        assert [told.split(":")[0] for told in came.values()] == ["got", "denied"]
-        assert (own / "new").read_text() == "was here"

@@ -1,7 +1,7 @@
 """A model that tries to get out: each row names a way and what to reach by it, and is answered with what came of it.
 
-"denied: …" where the kernel refused, "got: …" where it did not. A file `on_load.txt` in the model asks for one
-at load, as "way target", which fails the load where it is denied.
+"denied: …" where the kernel refused, "got: …" where it did not; insist:WAY raises what was refused. A file `on_load.txt`
+in the model asks for one at load, as "way target", which fails the load where it is denied.
 """
 
 import ctypes
@@ -54,6 +54,8 @@ class Hostile:
 
 
 def attempt(way, target):
+    if way.startswith("insist:"):
+        return WAYS[way.removeprefix("insist:")](target)
     try:
         return f"got: {WAYS[way](target)}"
     except OSError as error:
