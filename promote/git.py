@@ -127,6 +127,17 @@ def other_changes(repo: Path) -> int:
     return len(git(repo, "status", "--porcelain", "--", ".", f":(exclude){FILENAME}").splitlines())
 
 
+def unpublished(repo: Path) -> str:
+    """What is left to do until others have what HEAD has, as git knew of them last; '' where it follows none."""
+    found = _run(repo, "rev-parse", "--abbrev-ref", "@{upstream}")
+    if found.returncode != 0:
+        return ""
+    upstream = found.stdout.decode(errors="replace").strip()
+    behind, ahead = git(repo, "rev-list", "--left-right", "--count", "@{upstream}...HEAD").split()
+    first = "" if behind == "0" else f"git pull --rebase, for that has {behind} others, then "
+    return f"{ahead} commits are not in {upstream} yet: {first}git push" if ahead != "0" else ""
+
+
 def ignores_models(repo: Path) -> bool:
     """Whether git leaves the folder models/ to DVC."""
     return holds(repo, "check-ignore", "--quiet", FOLDER)

@@ -137,6 +137,8 @@ def _follow_up(plan: Plan, model: PinnedModel, revision: str, progress: Progress
         told = tell.tell(plan.candidate, model.name, model.digest, revision)
         if told:
             progress.found("told", told)
+        if left := git.unpublished(plan.store.repo):
+            progress.found("left", left)
     except KeyboardInterrupt:
         progress.found("note", "interrupted after the commit: the promotion is done; the same again does the rest")
     except Exception as error:  # nothing of this may look like a promotion that failed

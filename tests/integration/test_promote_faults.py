@@ -104,6 +104,23 @@ def test_killed_around_the_commit_the_same_promotion_again_completes(
 
 
 @LONG
+def test_g2_what_was_left_uncommitted_is_read_back_from_the_remote_before_it_is_committed(
+    repository: Repository, three: Path
+) -> None:
+    """As a kill before the commit leaves it; and meanwhile the remote has lost something."""
+    repository.promote_here(three, "--name", "oracle")
+    victim = repository.object(verify.manifest(three)["data/factor.txt"].md5)
+    repository.git("reset", "--soft", "HEAD^")
+    before = repository.fingerprint()
+    aside = victim.rename(victim.with_name("aside"))
+    refusal = repository.promote_here(three, "--name", "oracle").refusal
+    assert "the remote does not give back what was pushed" in refusal
+    assert repository.fingerprint() == before
+    aside.rename(victim)
+    require_completes(repository, three, "--name", "oracle")
+
+
+@LONG
 def test_killed_while_it_pushes_the_same_promotion_again_completes(repository: Repository, three: Path) -> None:
     remote = repository.folder / "remote"
     before = sum(1 for _ in remote.rglob("*"))

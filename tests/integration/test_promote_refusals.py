@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.forms import FULL, TIMED, within
 from tests.integration.conftest import Field
 from tests.models import oracle
 from tests.promoting import MLFLOWS_OWN_WARNINGS, Repository, log
+from tests.stores import http_store
 
 pytestmark = MLFLOWS_OWN_WARNINGS
 
@@ -106,6 +108,22 @@ def test_a_model_that_would_not_serve(fresh: Repository, tmp_path: Path, case: s
     model = oracle(tmp_path / "model", 3)
     spoil(model)
     assert sentence in refused(fresh, model)
+
+
+@FULL
+@TIMED
+def test_g18_an_index_that_hangs_is_told_within_a_minute_and_for_which_package(
+    fresh: Repository, tmp_path: Path
+) -> None:
+    model = oracle(tmp_path / "model", 3)
+    requiring("no-such-package-at-all==1.0")(model)
+    with http_store() as index:
+        index.fault = "hangs"
+        asking = replace(fresh, variables={"UV_DEFAULT_INDEX": f"{index.url}/simple", "UV_NO_CACHE": "1"})
+        began = time.monotonic()
+        told = refused(asking, model)
+    assert time.monotonic() - began < within(60.0)
+    assert "no-such-package-at-all" in told
 
 
 def test_a_model_that_hangs_at_load(fresh: Repository, tmp_path: Path) -> None:

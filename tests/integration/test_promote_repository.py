@@ -165,11 +165,11 @@ def test_g3_an_encoding_that_git_can_not_make_of_it_leaves_everything_as_it_was(
 
 def test_g3_a_hook_that_tidies_the_file_and_refuses_leaves_no_release_behind(pinned: Repository) -> None:
     """As formatters do. What they wrote would go live, with no commit to say so."""
-    hook(pinned, "pre-commit", "sed -i s/outs:/outs: /  models.dvc; exit 1")
+    hook(pinned, "pre-commit", "sed -i 's/outs:/outs: /' models.dvc; cp models.dvc tidied; exit 1")
     with pytest.raises(PromotionRefused, match="git commit failed"):
         git.commit(pinned.folder, FIRST, SECOND, "Second")
+    assert (pinned.folder / "tidied").read_bytes() not in (FIRST, SECOND)
     assert git.look(pinned.folder) == FIRST
-    assert pinned.git("status", "--porcelain") == ""
 
 
 def test_g3_a_rollback_while_git_commits_has_the_last_word(pinned: Repository) -> None:
@@ -260,6 +260,29 @@ def test_g3_a_shallow_clone_and_a_worktree_are_repositories_too(
     assert revision == other.git("rev-parse", "HEAD")
     assert history.revisions(other.folder, pin.read(SECOND)) == {"oracle": revision}
     assert (pinned.git("rev-parse", "main"), pinned.git("status", "--porcelain")) == (head, "")
+
+
+def test_g13_what_others_do_not_have_yet_is_told_and_how_they_get_it(pinned: Repository, tmp_path: Path) -> None:
+    """Pinion itself never pushes: so nothing of others can be forced away."""
+    assert git.unpublished(pinned.folder) == ""
+    for name in ("ours", "theirs"):
+        subprocess.run(["git", "clone", "--quiet", pinned.folder, tmp_path / name], check=True)
+    ours, theirs = (Repository(tmp_path / name, tmp_path) for name in ("ours", "theirs"))
+    for one in (ours, theirs):
+        one.git("config", "user.name", "Ada")
+        one.git("config", "user.email", "ada@example.org")
+    pinned.git("checkout", "--quiet", "-b", "elsewhere")
+    git.commit(ours.folder, FIRST, SECOND, "Second")
+    assert git.unpublished(ours.folder) == "1 commits are not in origin/main yet: git push"
+    theirs.git("commit", "--quiet", "--allow-empty", "--message", "Theirs")
+    theirs.git("push", "--quiet")
+    ours.git("fetch", "--quiet")
+    told = git.unpublished(ours.folder)
+    assert told == "1 commits are not in origin/main yet: git pull --rebase, for that has 1 others, then git push"
+    ours.git("pull", "--quiet", "--rebase")
+    ours.git("push", "--quiet")
+    assert git.unpublished(ours.folder) == ""
+    assert pinned.git("log", "--format=%s", "-2", "main").splitlines() == ["Second", "Theirs"]
 
 
 def test_g3_a_folder_below_the_top_is_refused(pinned: Repository) -> None:
