@@ -41,7 +41,7 @@ async def test_a14_a_listing_that_leads_outside_is_refused_before_anything_is_wr
     before, began = everything(pinned.root), time.monotonic()
     with pytest.raises(ListingRefused):
         await fetch.fetch(evil.store(), evil.pin, PATIENT)
-    assert time.monotonic() - began < within(2.0) + within(2.0)  # of which DVC takes one to copy the listing
+    assert time.monotonic() - began < within(4.0)  # two of which DVC may take to copy the listing
     assert everything(pinned.root) == before
     assert not (pinned.cache / "files").exists()
     assert list((pinned.root / "state" / "scratch").iterdir()) == []
