@@ -18,11 +18,19 @@ from typing import Generator
 
 gc.disable()  # until the model is loaded: looking for garbage in what stays anyway is a quarter of the time it takes
 
-import mlflow.pyfunc
-
-import plain
 import wire
-from model import Model, Streamed, versions
+
+try:
+    import mlflow.pyfunc
+
+    import plain
+    from model import Model, Streamed, versions
+except ImportError as error:  # the recipe lacks what even MLflow needs: the server is told what, once it has asked
+    with socket.socket(fileno=int(sys.argv[1])) as end:
+        end.recv(2**20)
+        fault = wire.Fault("worker", type(error).__name__, str(error), traceback.format_exc())
+        end.sendall(b"".join(wire.encode(wire.Failed(fault))))
+    sys.exit(1)
 
 PR_SET_PDEATHSIG = 1
 MOST_BUFFERS = 512  # for one system call; Linux takes 1,024

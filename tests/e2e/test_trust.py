@@ -302,7 +302,8 @@ def test_b1_a_recipe_that_lacks_a_package_is_refused_with_the_name_of_the_module
     with Server(repository.folder, repository.state, worker__environment="isolated").ready() as server:
         lacking = releases.staged(0)
         listed = lacking / "environment.txt"
-        listed.write_text("".join(line for line in listed.open() if not line.startswith("pandas==")))
+        lines = [line for line in listed.read_text().splitlines() if not line.startswith("pandas==")]
+        listed.write_text("\n".join(lines) + "\n")
         releases.pin(lacking)
         failed = server.wait("rollout failed")
         assert (failed["code"], "pandas" in failed["reason"]) == ("load_failed", True), failed["reason"]

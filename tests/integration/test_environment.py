@@ -250,10 +250,25 @@ def test_b4_a_build_killed_at_any_moment_is_made_anew(index: Path, tmp_path: Pat
         except subprocess.TimeoutExpired:
             builder.send_signal(signal.SIGKILL)
             builder.wait()
-        assert eventually(lambda state=state: _builders(state) == [], 2.0), "its uv outlived it"  # type: ignore[misc]
         python = asyncio.run(build(recipe, state))
         code = "; ".join(f"import {name}" for name in PACKAGES)
         subprocess.run([python, "-c", code], check=True)
+
+
+def test_b4_a_uv_that_works_dies_with_who_started_it(index: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would go on in a folder that the next server builds anew; here it waits for an index that is silent."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(8)
+        monkeypatch.delenv("UV_NO_INDEX")
+        monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://127.0.0.1:{silent.getsockname()[1]}/simple")
+        builder = subprocess.Popen([sys.executable, "-c", BUILD, HERE, str(state), "two==1.0"])
+        silent.settimeout(60.0)
+        silent.accept()[0].close()  # it has come to asking
+        assert len(_builders(state)) > 1
+        builder.send_signal(signal.SIGKILL)
+        builder.wait()
+        assert eventually(lambda: _builders(state) == [], 2.0)
 
 
 def _builders(state: Path) -> list[int]:

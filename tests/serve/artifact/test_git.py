@@ -106,10 +106,11 @@ def test_a_replaced_commit_is_read_as_it_was_made(repo: SignedRepository, trust:
 
 
 def test_a_grafted_parent_makes_nothing_reachable(repo: SignedRepository, trust: Trust, tmp_path: Path) -> None:
-    repo.commit(None)
-    head = repo.git("rev-parse", "HEAD")
+    head = repo.commit(None)
+    repo.git("checkout", "--quiet", "--orphan", "other")
     signed = repo.commit(pin("1"), tmp_path / "ada")
-    repo.git("reset", "--quiet", "--hard", "HEAD~1")
+    repo.git("checkout", "--quiet", "main")
+    repo.git("branch", "--quiet", "-D", "other")
     repo.checkout(signed)
     (repo.folder / ".git" / "info").mkdir(exist_ok=True)
     (repo.folder / ".git" / "info" / "grafts").write_text(f"{head} {signed}\n")
