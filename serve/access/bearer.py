@@ -8,8 +8,8 @@ from collections.abc import Iterable
 _MOST_BYTES = 8192
 
 
-def token(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
-    """None where there is no such header, or two, or it is no bearer token, or one too long to be looked at.
+def header(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """The value of the header, or None where there is none, or two, or one too long to be looked at.
 
     The names of `headers` are in lower case.
     """
@@ -19,6 +19,9 @@ def token(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
             if found is not None:
                 return None
             found = value
-    if found is None or len(found) > _MOST_BYTES or found[:7].lower() != b"bearer ":
-        return None
-    return found[7:].strip(b" ") or None
+    return found if found is not None and len(found) <= _MOST_BYTES else None
+
+
+def token(value: bytes) -> bytes | None:
+    """The token in that value; None where it is of another scheme."""
+    return value[7:].strip(b" ") or None if value[:7].lower() == b"bearer " else None

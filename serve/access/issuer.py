@@ -66,11 +66,12 @@ _PACE = Pace()
 
 
 class Issuer:
-    """`url` is the issuer's name, as tokens have it; `keys` are those published last, another mapping once changed."""
+    """`url` is the issuer's name, as tokens have it; `keys` are those published last; `changed` is called then."""
 
     def __init__(self, url: str, get: Callable[[str], Awaitable[bytes]] = documents.get, pace: Pace = _PACE) -> None:
         self.url = url
         self.keys: Mapping[str, PublicKey] = {}
+        self.changed: Callable[[], None] = lambda: None
         self._get, self._pace = get, pace
         self._published = b""
         self._failing = False
@@ -97,6 +98,7 @@ class Issuer:
             if published != self._published:
                 self.keys = read(published)
                 self._published = published
+                self.changed()
                 log.info("keys of the issuer read", issuer=self.url, ids=sorted(self.keys)[:20])
         except IssuerUnreachable as error:
             if not self._failing:

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 
@@ -41,10 +41,12 @@ class Keys:
 
     def __init__(self) -> None:
         self._keys: Mapping[bytes, Key] = {}
+        self.changed: Callable[[], None] = lambda: None
 
     def take(self, contents: tuple[bytes, ...]) -> None:
         """The keys are these from now on; `KeysUnreadable` where the file is broken, and they are as before."""
         (self._keys,) = map(read, contents)
+        self.changed()
 
     def __len__(self) -> int:
         return len(self._keys)

@@ -1,13 +1,10 @@
 """JSON Web Tokens of one issuer: signed with a key that it publishes, for us, in time; and the scopes they grant.
 
-A token that was good is remembered by its SHA-256 until it ends, so its signature is paid for once; all are forgotten
-when the issuer's keys change. What the token itself says about how to verify it counts for nothing beyond its key's id,
-and an algorithm that is allowed and fits that key.
+What the token itself says about how to verify it counts for nothing beyond its key's id, and an algorithm that is
+allowed and fits that key.
 """
 
-import hashlib
-from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jwt
@@ -29,31 +26,15 @@ class Rules(NamedTuple):
 
 
 class Tokens:
-    """Those of an issuer; the last `most` good ones are remembered."""
+    """Those of an issuer."""
 
-    def __init__(self, issuer: Issuer, rules: Rules, most: int = 4096) -> None:
-        self._issuer, self._rules, self._most = issuer, rules, most
-        self._keys: Mapping[str, PublicKey] = {}
-        self._good: OrderedDict[bytes, Grant] = OrderedDict()
+    def __init__(self, issuer: Issuer, rules: Rules) -> None:
+        self._issuer, self._rules = issuer, rules
+        self.changed: Callable[[], None] = lambda: None
+        issuer.changed = lambda: self.changed()
 
     def grant(self, token: bytes) -> Grant | None:
-        """What a token grants, or None; whether it has ended since is for who asks to see, by the grant's `until`."""
-        if self._keys is not self._issuer.keys:
-            self._keys = self._issuer.keys
-            self._good.clear()
-        digest = hashlib.sha256(token).digest()
-        grant = self._good.get(digest)
-        if grant is not None:
-            self._good.move_to_end(digest)
-            return grant
-        grant = self._verified(token)
-        if grant is not None:
-            self._good[digest] = grant
-            if len(self._good) > self._most:
-                self._good.popitem(last=False)
-        return grant
-
-    def _verified(self, token: bytes) -> Grant | None:
+        """What a token grants, or None; it ends with the grant's `until`."""
         try:
             header = jwt.get_unverified_header(token)
             key = self._key(header.get("kid"), header.get("alg"))
@@ -64,7 +45,7 @@ class Tokens:
     def _key(self, kid: object, algorithm: object) -> PublicKey | None:
         if not isinstance(kid, str) or algorithm not in self._rules.algorithms:
             return None
-        key = self._keys.get(kid)
+        key = self._issuer.keys.get(kid)
         if key is None:
             self._issuer.want()
         return key if key is not None and key.fits(str(algorithm)) else None

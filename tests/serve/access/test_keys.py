@@ -1,6 +1,7 @@
 """API keys: what a file of them may hold, what a token opens, and what is never repeated."""
 
 import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -164,6 +165,7 @@ class Anybody:
 
     def __init__(self) -> None:
         self.asked: list[int] = []
+        self.changed: Callable[[], None] = lambda: None
 
     def grant(self, token: bytes) -> Grant:
         self.asked.append(len(token))
@@ -177,6 +179,30 @@ def test_a_token_of_more_than_8_kib_is_not_even_looked_at() -> None:
     assert not gate.admits(bearing("x" * 8200), Need.PREDICT)
     assert not gate.admits(bearing("pinion_" + "x" * 2**20), Need.PREDICT)
     assert anybody.asked == [8000]
+
+
+def test_who_was_let_in_is_remembered_until_what_is_known_changes_and_so_many_at_most() -> None:
+    anybody = Anybody()
+    gate = Gate(None, anybody)
+    for _ in range(3):
+        assert gate.admits(bearing("one"), Need.PREDICT)
+    assert anybody.asked == [3]
+    anybody.changed()
+    assert gate.admits(bearing("one"), Need.PREDICT)
+    assert anybody.asked == [3, 3]
+    for at in range(5000):
+        gate.admits(bearing(str(at)), Need.PREDICT)
+    assert len(gate._let_in) == 4096
+
+
+def test_a_key_that_is_removed_opens_nothing_from_then_on() -> None:
+    (token, line), (other, other_line) = (make(id_, frozenset({Scope.PREDICT}), None) for id_ in ("ci", "cd"))
+    keys = made(line, other_line)
+    gate = Gate(keys, None)
+    assert gate.admits(bearing(token), Need.PREDICT)
+    keys.take((other_line.encode(),))
+    assert not gate.admits(bearing(token), Need.PREDICT)
+    assert gate.admits(bearing(other), Need.PREDICT)
 
 
 @pytest.mark.parametrize("scheme", [b"Bearer ", b"bearer ", b"BEARER  "])
