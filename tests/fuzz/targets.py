@@ -66,6 +66,8 @@ _JSON = (
     b'"m": {"k": [1, {}]}}], "params": {"k": 2}}',
     b'{"messages": [{"role": "user", "content": "hello"}], "temperature": 0.5}',
     b'{"prompt": ["a", "b"], "max_tokens": 3}',
+    b'{"inputs": {"s": ["a", NaN], "n": [1, null], "m": [{"k": Infinity}, {"l": 1000000000000000000000}]}}',
+    b'{"dataframe_split": {"columns": ["s"], "data": [["\\udc00"], [NaN]]}}',
 )
 _JSON_WORDS = (
     b"[", b"]", b"{", b"}", b",", b":", b'"', b"\\", b"null", b"true", b"[]", b"{}", b'"x":', b'"inputs":',

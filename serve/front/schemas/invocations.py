@@ -5,6 +5,7 @@ and refusals is MLflow's too. Mended: a fault of the model is 500, and no refusa
 """
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,8 @@ from serve.signature.binding import Bound, bind_as_mlflow, bind_document
 from serve.signature.spec import Signature
 
 DOCUMENTS = ("text/csv", "application/vnd.apache.parquet")  # which MLflow's pandas reads in the worker
+
+_PERHAPS_HALF = re.compile(rb"\\u[dD]")  # of a surrogate pair, which has no UTF-8 and so no way to the model
 
 # MLflow's words for a status: mlflow/exceptions.py, ERROR_CODE_TO_HTTP_STATUS.
 _WORDS = {
@@ -75,10 +78,18 @@ def _document(body: bytes) -> Any:
         raise
     except MalformedRequest:
         try:
-            return json.loads(body)
+            found = json.loads(body.decode(), parse_int=_whole)
+            if _PERHAPS_HALF.search(body):
+                json.dumps(found, ensure_ascii=False).encode()
+            return found
         except (ValueError, RecursionError):
             pass
         raise
+
+
+def _whole(digits: str) -> int | float:
+    """An integer of JSON as orjson reads it: a float where it is beyond 64 bits."""
+    return int(digits) if len(digits) <= 20 and -(2**63) <= int(digits) < 2**64 else float(digits)
 
 
 class Invocations:

@@ -71,10 +71,21 @@ async def test_what_is_no_request_is_refused_in_whatever_pieces_it_comes(
 
 
 async def test_a_header_among_the_trailers_is_none_to_the_application(doorway: Doorway, caller: Caller) -> None:
-    raw = TAKEN["a trailer that would be a header of ours"].replace(b"x-request-timeout: none", b"accept: nothing")
+    raw = TAKEN["a trailer that would be a header of ours"]
     await caller.send(raw.replace(b"/predict", b"/models/a%62c/predict"))  # not by the short way
     assert (await caller.reply()).body == b"hello"
     assert doorway.teller.models == ["abc"]
+
+
+async def test_headers_that_come_whole_and_too_long_are_refused_too(doorway: Doorway, caller: Caller) -> None:
+    """As an event loop with larger buffers has them."""
+    await caller.send(post(b"before"))
+    await caller.reply()
+    raw = b"POST /predict HTTP/1.1\r\nhost: here\r\nx: %b\r\ncontent-length: 0\r\n\r\n" % (b"a" * 2**16)
+    doorway.door.data_received(raw + SMUGGLED)
+    assert (await caller.reply()).status == 431
+    assert await caller.rest() == b""
+    assert doorway.teller.asked == [b"before"]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from serve.child.wire import JSON, Part, Value
 from serve.errors import MalformedRequest, RequestRejected
 from serve.front.formats.mlflow_json import JsonReading, write
 from serve.front.schemas.invocations import MlflowReading
-from serve.signature.spec import Param, Signature, TensorSpec
+from serve.signature.spec import Param, Signature, TensorSpec, parse
 
 ANY = Signature(params=(Param("k", "long", 0, None),))
 
@@ -83,3 +83,23 @@ def test_many_numbers_may_be_read_here_and_now(reading: type[JsonReading | Mlflo
 )
 def test_what_may_take_longer_is_left_to_be_read_aside(reading: type[JsonReading | MlflowReading], body: bytes) -> None:
     assert reading(body).short(_MATRIX) is None
+
+
+TEXTS = parse({"inputs": '[{"type": "string", "name": "s"}, {"type": "double", "name": "x"}]', "params": None})
+
+
+@pytest.mark.parametrize("text", [rb'"\ud800"', rb'"\udc00\ud800"', b'"\xed\xa0\x80"', b'"\xff"'])
+@pytest.mark.parametrize("number", [b"1.0", b"NaN"])
+def test_a_string_that_has_no_utf_8_is_no_json_to_either_dialect(text: bytes, number: bytes) -> None:
+    body = b'{"inputs": {"s": [' + text + b'], "x": [' + number + b"]}}"
+    for reading in (JsonReading(body), MlflowReading(body)):
+        with pytest.raises(MalformedRequest):
+            reading.bind(TEXTS)
+
+
+@pytest.mark.parametrize("number", [b"1" + b"0" * 21, b"-1" + b"0" * 21, b"1" + b"0" * 4999])
+def test_an_integer_beyond_64_bits_is_a_number_to_mlflow_beside_nan_too(number: bytes) -> None:
+    record = parse({"inputs": '[{"type": "map", "name": "m", "values": {"type": "any"}}]', "params": None})
+    body = b'{"inputs": [{"m": {"k": ' + number + b'}}, {"m": {"k": NaN}}]}'
+    bound = MlflowReading(body).bind(record)
+    assert bound.value.rows == 2
