@@ -27,7 +27,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("UV_HTTP_TIMEOUT", "10")  # uv tries four times: an index that hangs is told within a minute
 
-from promote import field, ready, sign, source  # after the environment that mlflow reads as it is imported
+from promote import field, git, ready, sign, source  # after the environment that mlflow reads as it is imported
 from promote.errors import PromotionRefused, plain
 from promote.plan import Patience, Plan
 from promote.progress import Progress, Terminal
@@ -234,6 +234,7 @@ def _refuse(message: str, code: int = 1) -> NoReturn:
 
 def main() -> None:
     """Entry point of the console script. Refused, it ends at once: MLflow may still be downloading, in threads."""
+    git.forget_caller()
     try:
         cli()
     except SystemExit as ended:

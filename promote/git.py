@@ -30,6 +30,12 @@ _BESIDE = f".{FILENAME}.new"
 _TURN_SECONDS = 3600.0  # of all who are before; the turn of one that was killed is over
 
 
+def forget_caller() -> None:
+    """What started us may be git itself: nothing that this process starts, DVC among it, is to hear of that."""
+    for name in _NOT_OURS:
+        os.environ.pop(name, None)
+
+
 def committer(repo: Path) -> str:
     """The name that the commit will bear."""
     try:

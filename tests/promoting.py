@@ -42,13 +42,15 @@ _SET_BY_PROMOTE = ("MLFLOW_TRACKING_URI", "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "ML
 @contextmanager
 def _undisturbed() -> Iterator[None]:
     """A command may set what belongs to the whole process; this one has other tests to run."""
-    log, handler, level = structlog.get_config(), signal.getsignal(signal.SIGTERM), logging.getLogger("mlflow").level
+    log, level = structlog.get_config(), logging.getLogger("mlflow").level
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
         mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
         structlog.configure(**log)
-        signal.signal(signal.SIGTERM, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         logging.getLogger("mlflow").setLevel(level)
 
 

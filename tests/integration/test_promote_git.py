@@ -144,6 +144,18 @@ def test_git_is_asked_of_this_repository_whoever_started_us(
     assert git.at_head(pinned.folder) == FIRST
 
 
+@pytest.mark.parametrize("name", ["GIT_LITERAL_PATHSPECS", "GIT_ICASE_PATHSPECS", "GIT_NAMESPACE"])
+def test_how_whoever_started_us_reads_paths_is_not_how_we_do(
+    pinned: Repository, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (pinned.folder / "README").write_text("changed\n")
+    (pinned.folder / "models.dvc").write_bytes(SECOND)
+    (pinned.folder / "MODELS.DVC").write_bytes(SECOND)
+    monkeypatch.setenv(name, "1")
+    assert git.other_changes(pinned.folder) == 2
+    assert git.commit(pinned.folder, SECOND, b"outs: 3\n", "Third") == pinned.git("rev-parse", "main")
+
+
 def test_a_promotion_waits_for_its_turn_and_says_so(repository: Repository) -> None:
     waited: list[str] = []
     with git.one_at_a_time(repository.folder, lambda: waited.append("waits")):

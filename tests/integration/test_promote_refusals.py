@@ -222,8 +222,8 @@ def _merging(repository: Repository) -> None:
 
 
 STATES = {
-    "a merge": (_merging, "a merge, rebase, cherry-pick or revert is in progress"),
-    "index.lock": (lambda one: (one.folder / ".git/index.lock").touch(), "index.lock is there, 0 seconds old"),
+    "a merge": (_merging, "a merge is in progress"),
+    "index.lock": (lambda one: (one.folder / ".git/index.lock").touch(), "index.lock is there, "),
     "detached": (lambda one: one.git("checkout", "--quiet", "--detach"), "HEAD is detached"),
     "no identity": (
         lambda one: (one.git("config", "--unset", "user.email"), one.git("config", "user.useConfigOnly", "true")),

@@ -6,6 +6,7 @@ import os
 import re
 import sqlite3
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.integration.test_promote_faults import GIT, shimmed, started
 from tests.integration.test_promote_refusals import refused
 from tests.models import oracle
 from tests.promoting import MLFLOWS_OWN_WARNINGS, Repository, log
+from tests.repositories import new_repository
 
 pytestmark = MLFLOWS_OWN_WARNINGS
 
@@ -120,6 +122,15 @@ def test_who_does_not_listen_any_more_holds_no_promotion_up(
     os.close(write)
     assert (done.returncode, done.stdout.strip()) == (0, repository.git("rev-parse", "HEAD"))
     assert repository.git("log", "-1", "--format=%s") == "Promote oracle"
+
+
+@FULL
+def test_started_by_a_hook_of_another_repository_it_tells_the_revision_of_its_own(
+    repository: Repository, two: Path, tmp_path: Path
+) -> None:
+    elsewhere = {"GIT_DIR": str(new_repository(tmp_path / "other") / ".git"), "GIT_LITERAL_PATHSPECS": "1"}
+    told = replace(repository, variables=elsewhere).promote(two, "--name", "oracle")
+    assert told.revision == repository.git("rev-parse", "HEAD")
 
 
 @FULL

@@ -106,12 +106,13 @@ def test_a_failure_of_the_network_is_found_beneath_mlflows_own() -> None:
 def test_whatever_goes_wrong_ends_in_one_sentence(
     error: BaseException, code: int, sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    handler = signal.getsignal(signal.SIGTERM)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         with pytest.raises(typer.Exit) as caught, _refusals():
             raise error
     finally:
-        signal.signal(signal.SIGTERM, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     assert caught.value.exit_code == code
     told = capsys.readouterr().err
     assert told.startswith(f"promote: {sentence}")
