@@ -72,7 +72,12 @@ class Server:
         return len(self._matching(event, {}))
 
     def ready(self) -> "Server":
-        self.wait("release live")
+        """Once a release is live; a server that has none by then is ended."""
+        try:
+            self.wait("release live")
+        except AssertionError:
+            self.__exit__()
+            raise
         return self
 
     def get(self, path: str) -> httpx.Response:
