@@ -5,6 +5,7 @@ and refusals is MLflow's too. Mended: a fault of the model is 500, and no refusa
 """
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -88,8 +89,12 @@ def _document(body: bytes) -> Any:
 
 
 def _whole(digits: str) -> int | float:
-    """An integer of JSON as orjson reads it: a float where it is beyond 64 bits."""
-    return int(digits) if len(digits) <= 20 and -(2**63) <= int(digits) < 2**64 else float(digits)
+    """An integer of JSON as orjson reads it: a float where it is beyond 64 bits, and none where beyond that."""
+    if len(digits) <= 20 and -(2**63) <= int(digits) < 2**64:
+        return int(digits)
+    if math.isinf(found := float(digits)):
+        raise ValueError("beyond every float")
+    return found
 
 
 class Invocations:

@@ -198,3 +198,16 @@ async def test_empty_lines_keep_no_idle_connection() -> None:
         await caller.reply()
         async with Dripping(caller, b"\r\n"):
             assert await caller.rest() == b""
+
+
+async def test_a_connection_that_asks_again_is_not_idle() -> None:
+    async with opened(limits=LIMITS, timeout_keep_alive=1) as doorway:
+        caller = await doorway.caller()
+        await caller.send(post(b"hello"))
+        await caller.reply()
+        await caller.send(post(b"hold"))
+        await doorway.teller.until(lambda: doorway.teller.held)
+        for _ in range(3):  # longer than the connection may be idle
+            assert await (await doorway.caller()).rest() == b""
+        doorway.teller.release()
+        assert (await caller.reply()).body == b"hold"

@@ -97,9 +97,10 @@ def test_a_string_that_has_no_utf_8_is_no_json_to_either_dialect(text: bytes, nu
             reading.bind(TEXTS)
 
 
-@pytest.mark.parametrize("number", [b"1" + b"0" * 21, b"-1" + b"0" * 21, b"1" + b"0" * 4999])
+@pytest.mark.parametrize("number", [b"1" + b"0" * 21, b"-1" + b"0" * 21])
 def test_an_integer_beyond_64_bits_is_a_number_to_mlflow_beside_nan_too(number: bytes) -> None:
     record = parse({"inputs": '[{"type": "map", "name": "m", "values": {"type": "any"}}]', "params": None})
     body = b'{"inputs": [{"m": {"k": ' + number + b'}}, {"m": {"k": NaN}}]}'
-    bound = MlflowReading(body).bind(record)
-    assert bound.value.rows == 2
+    assert MlflowReading(body).bind(record).value.rows == 2
+    with pytest.raises(MalformedRequest):
+        MlflowReading(body.replace(number, b"1" + b"0" * 400)).bind(record)
