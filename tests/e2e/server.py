@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +28,16 @@ class Server:
         self.state = state
         variables = {f"PINION_{name}".upper(): str(value) for name, value in settings.items()}
         self._changed = threading.Condition()
-        self.process = subprocess.Popen(
+        self.process = self.begin(
             [*before, SERVE, "--repo", str(repo), "--port", "0"],
-            env={**os.environ, "PINION_ARTIFACT__STATE": str(state), **variables},
-            stderr=subprocess.PIPE,
-            text=True,
+            {**os.environ, "PINION_ARTIFACT__STATE": str(state), **variables},
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+
+    def begin(self, command: Sequence[str | Path], environment: Mapping[str, str]) -> "subprocess.Popen[str]":
+        """The process of the command."""
+        return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
     def __enter__(self) -> "Server":
         return self
