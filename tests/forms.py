@@ -1,6 +1,7 @@
 """The two forms of a test: quick, in `make check`, and full, as the catalogue of faults asks, in `make e2e`."""
 
 import os
+import shutil
 
 import pytest
 
@@ -21,3 +22,9 @@ def within(seconds: float) -> float:
     A machine may well stand still for a second, which is no fault of what is tested.
     """
     return seconds * _SLACK
+
+
+def needs(*programs: str) -> pytest.MarkDecorator:
+    """Programs of the system that not every machine has; CI installs them all."""
+    missing = [one for one in programs if shutil.which(one) is None]
+    return pytest.mark.skipif(bool(missing), reason=f"needs {', '.join(missing)}")

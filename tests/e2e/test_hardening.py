@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 
 from tests.e2e.server import Server
+from tests.forms import needs
 from tests.models import oracle
 from tests.repositories import new_repository
+
+pytestmark = needs("openssl", "ssh-keygen", "setpriv", "curl")
 
 PAGE = (Path(__file__).parents[2] / "docs" / "hardening.md").read_text()
 

@@ -16,7 +16,9 @@ from tests.certificates import Authority, Pair
 from tests.e2e.conftest import Repository
 from tests.e2e.guarded import BODY, code, seconds_until
 from tests.e2e.server import Server
-from tests.forms import TIMED, within
+from tests.forms import TIMED, needs, within
+
+pytestmark = needs("openssl")
 
 
 class Secured:

@@ -22,8 +22,10 @@ from serve.artifact.fetch import Store
 from tests import pem
 from tests.e2e.conftest import Repository
 from tests.e2e.server import SERVE, Server
-from tests.forms import FULL
+from tests.forms import FULL, needs
 from tests.serve.artifact.signing import public, ssh_key
+
+pytestmark = needs("ssh-keygen")
 
 Change = Callable[[Path], None]
 

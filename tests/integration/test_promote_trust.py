@@ -13,11 +13,11 @@ from serve.artifact.hashes import hashed
 from serve.artifact.snapshot import recipe
 from serve.artifact.trust import Trust
 from tests import pem
-from tests.forms import FULL
+from tests.forms import FULL, needs
 from tests.models import oracle
 from tests.promoting import MLFLOWS_OWN_WARNINGS, Repository
 
-pytestmark = MLFLOWS_OWN_WARNINGS
+pytestmark = [*MLFLOWS_OWN_WARNINGS, needs("ssh-keygen")]
 
 
 def refused(repository: Repository, *arguments: str | Path) -> str:

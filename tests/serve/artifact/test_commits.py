@@ -13,7 +13,10 @@ from serve.artifact.commits import Origin, origin
 from serve.artifact.pin import FILENAME, write
 from serve.artifact.trust import CommitPolicy, Trust
 from serve.errors import CommitRefused
+from tests.forms import needs
 from tests.serve.artifact.signing import SignedRepository, pin, public, ssh_key
+
+pytestmark = needs("ssh-keygen", "gpg")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,10 @@ from serve.artifact import history
 from serve.artifact.commits import origin
 from serve.artifact.trust import CommitPolicy, Trust
 from serve.errors import CommitRefused
+from tests.forms import needs
 from tests.serve.artifact.signing import SignedRepository, pin, public, ssh_key
+
+pytestmark = needs("ssh-keygen")
 
 
 @pytest.fixture
