@@ -13,6 +13,8 @@ def family(root: type[ServeError]) -> list[type[ServeError]]:
 
 CALLERS = [
     (errors.MalformedRequest("no"), 400),
+    (errors.Unauthenticated(), 401),
+    (errors.Forbidden("ci", "predict"), 403),
     (errors.ModelNotFound("x", ("digits",)), 404),
     (errors.VersionNotFound("digits", "1", ("4f2b",)), 404),
     (errors.RouteNotFound("no"), 404),
@@ -44,7 +46,8 @@ def test_each_error_has_one_status(error: ServeError, code: int) -> None:
 
 def test_every_error_that_reaches_callers_is_in_the_table_above() -> None:
     branches = {ServeError, errors.RequestRejected, errors.Unavailable, errors.ModelFailed}
-    reach = {kind for kind in family(ServeError) if not issubclass(kind, RolloutFailed)} - branches
+    never = (RolloutFailed, errors.AccessUnreadable)
+    reach = {kind for kind in family(ServeError) if not issubclass(kind, never)} - branches
     ours = {kind for kind in reach if kind.__module__.startswith("serve.errors.")}
     assert {type(error) for error, _ in CALLERS} == ours
 
