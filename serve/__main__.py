@@ -247,8 +247,9 @@ def _run(settings: Settings, access: Access, listener: socket.socket, control: s
     if control is None:
         server = Server(_config(settings, app, access, shutdown, crowd), shutdown)
     else:
-        # With room of its own: it answers however many wait at the other.
-        told = Control(_config(settings, app, access, shutdown, composition.make_crowd(settings)), control)
+        apart = composition.make_crowd(settings)  # it answers however many wait at the other
+        apart.count = crowd.count
+        told = Control(_config(settings, app, access, shutdown, apart), control)
         server = Server(_config(settings, without_control(app), access, shutdown, crowd), shutdown, told)
         log.info("listening for control", url=_url(control, scheme))
     server.listen_to_signals()
