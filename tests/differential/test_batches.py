@@ -22,6 +22,7 @@ def test_each_of_a_batch_gets_what_mlflow_gives_it_alone() -> None:
 
 
 @pytest.mark.e2e
+@pytest.mark.timeout(1800)
 def test_each_of_a_batch_gets_what_mlflow_gives_it_alone_whatever_comes() -> None:
     _batches(40 * CASES, LONG)
 
