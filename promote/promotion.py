@@ -4,11 +4,10 @@ Everything up to the commit happens in scratch folders: refused or failed, nothi
 Stopped anywhere, even by a kill, the same promotion run again completes.
 """
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from promote import export, git, pinning, ready, record, sign, stage, tell
+from promote import export, git, interruptible, pinning, ready, record, sign, stage, tell
 from promote.errors import PromotionRefused
 from promote.plan import Plan
 from promote.progress import Progress
@@ -55,7 +54,7 @@ def _standing(plan: Plan) -> Standing:
         now = pin.read(data)
     except PinUnreadable as error:
         raise PromotionRefused(f"{error.message}; restore it with git checkout -- {FILENAME}") from error
-    return Standing(data, now, asyncio.run(pinning.standing(plan.store, now, plan.patience.transfer_seconds)))
+    return Standing(data, now, interruptible.run(pinning.standing(plan.store, now, plan.patience.transfer_seconds)))
 
 
 def _whole(plan: Plan, old: Snapshot) -> bool:
@@ -74,7 +73,7 @@ def _unchanged(plan: Plan, standing: Standing, progress: Progress) -> str:
     model = next(one for one in standing.pin.models if one.name == plan.name)
     if not git.is_committed(plan.store.repo):
         progress.begins("reading back from the remote")
-        asyncio.run(pinning.read_back(plan.store, standing.pin, plan.work, plan.patience.transfer_seconds))
+        interruptible.run(pinning.read_back(plan.store, standing.pin, plan.work, plan.patience.transfer_seconds))
         return _commit(plan, standing, standing.data, model, progress)
     revision = history.revisions(plan.store.repo, standing.pin)[plan.name]
     _follow_up(plan, model, revision, progress)
@@ -91,7 +90,7 @@ def _pin(plan: Plan, standing: Standing, staged: Staged, progress: Progress) -> 
         return ""
     progress.begins("pushing to the remote, and reading back from it")
     folders = {**others, plan.name: staged.folder}
-    pushed = asyncio.run(
+    pushed = interruptible.run(
         pinning.push(plan.store, folders, (*kept, staged.model), plan.work, plan.patience.transfer_seconds)
     )
     progress.found("pushed", f"{pushed.files} files, and read back whole from the remote")
@@ -128,7 +127,7 @@ def _follow_up(plan: Plan, model: PinnedModel, revision: str, progress: Progress
         if committed:
             progress.found("committed", committed)
         progress.begins("updating models/ in the work tree")
-        undone = asyncio.run(pinning.fill_work_tree(plan.store, plan.patience.transfer_seconds))
+        undone = interruptible.run(pinning.fill_work_tree(plan.store, plan.patience.transfer_seconds))
         if undone:
             progress.found("note", f"models/ in the work tree was not updated ({undone}); run dvc checkout")
         if not git.ignores_models(plan.store.repo):

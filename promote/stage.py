@@ -3,7 +3,6 @@
 All in the staging folder, which this promotion owns. The layout is `serve.artifact.snapshot`'s.
 """
 
-import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from promote import example, export, gate, git, recipe, record, rehearse, sign
+from promote import example, export, gate, git, interruptible, recipe, record, rehearse, sign
 from promote.errors import PromotionRefused
 from promote.plan import Plan
 from promote.progress import Progress
@@ -55,7 +54,7 @@ def stage(plan: Plan, model: Path, artifact: str, pickled: Sequence[str], progre
         raise PromotionRefused(f"{plan.candidate.uri} may not be promoted: {'; '.join(reasons)}")
     body = _example(model, facts)
     progress.found("passed", "finished run, signature, input example, whole artifact")
-    resolved, found = asyncio.run(_rehearsed(plan, model, facts, body, progress))
+    resolved, found = interruptible.run(_rehearsed(plan, model, facts, body, progress))
     if verify.tree_digest(verify.manifest(model)) != artifact:
         raise PromotionRefused("the model changed its own files while it was rehearsed")
     checked = _checked(plan, artifact, facts, found, pickled)
