@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.server import Server
-from tests.forms import needs
+from tests.forms import FULL, needs
 from tests.models import oracle
 from tests.repositories import new_repository
 
@@ -43,6 +43,7 @@ class Locked(Server):
         return subprocess.Popen(ours, env=os.environ | self._variables, stderr=subprocess.PIPE, text=True)
 
 
+@FULL
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user")
 def test_the_page_leads_to_a_server_that_is_locked_down(tmp_path: Path) -> None:
     ports = {"8443": str(free_port()), "9443": str(free_port())}
