@@ -268,6 +268,7 @@ class Assembler:
     """
 
     def __init__(self, capacity: int = 2**17) -> None:
+        self.most_bytes = MAX_BODY_BYTES  # of a body; whoever knows what was asked may expect less
         self._small = bytearray(capacity)
         self._have = 0
         self._frame = (bytearray(), bytearray())  # the header and the body of a frame larger than `_small`,
@@ -291,6 +292,8 @@ class Assembler:
         messages, at, view = [], 0, memoryview(self._small)[: self._have]
         while len(view) - at >= PREFIX.size:
             header_bytes, body_bytes = lengths(view[at : at + PREFIX.size])
+            if body_bytes > self.most_bytes:
+                raise WireError("a frame's body is larger than what was asked for may be")
             header = at + PREFIX.size
             body, end = header + header_bytes, header + header_bytes + body_bytes
             if end > len(view):

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 from serve.child import wire
 
+_BESIDE_BYTES = 2**20  # that a message may have beside its answers
+
 
 class Connection(asyncio.BufferedProtocol):
     """The server's end of the socket: calls `received` with each message; `over` says how it ended."""
@@ -12,6 +14,10 @@ class Connection(asyncio.BufferedProtocol):
     def __init__(self, received: Callable[[wire.Message], None]) -> None:
         self.over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._received, self._assembler = received, wire.Assembler()
+
+    def expect(self, asked: wire.Message, max_answer_bytes: int) -> None:
+        """From now on, take no more than may be answered to this, whatever the model's process announces."""
+        self._assembler.most_bytes = _answers(asked) * max_answer_bytes + _BESIDE_BYTES
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._assembler.space()
@@ -32,6 +38,15 @@ class Connection(asyncio.BufferedProtocol):
     def _finish(self, how: str) -> None:
         if not self.over.done():
             self.over.set_result(how)
+
+
+def _answers(asked: wire.Message) -> int:
+    """How many answers there may be."""
+    if isinstance(asked, wire.Predict):
+        return len(asked.values)
+    if isinstance(asked, wire.Batch):
+        return len(asked.rows)
+    return int(isinstance(asked, wire.Stream | wire.Next | wire.Stop))
 
 
 def joined(message: wire.Predict) -> wire.Predict | wire.Batch:

@@ -65,6 +65,7 @@ class Process:
         self._command = command
         self._pending: asyncio.Future[wire.Message] | None = None
         self._writer: asyncio.WriteTransport
+        self._connection: link.Connection
         self._loop: asyncio.AbstractEventLoop  # the one it was started on
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -175,7 +176,7 @@ class Process:
             self.pid = child.pid
             ours.setblocking(False)
             self._loop = asyncio.get_running_loop()
-            self._writer, connection = await self._loop.create_unix_connection(
+            self._writer, self._connection = await self._loop.create_unix_connection(
                 lambda: link.Connection(self._received), sock=ours
             )
         except BaseException:
@@ -183,7 +184,7 @@ class Process:
             scratch.remove(place)
             raise
         self._tasks = [
-            asyncio.create_task(self._until_gone(child, Memory(child.pid), connection.over, place)),
+            asyncio.create_task(self._until_gone(child, Memory(child.pid), self._connection.over, place)),
             asyncio.create_task(self._relay(child.stdout, "stdout")),
             asyncio.create_task(self._relay(child.stderr, "stderr")),
             asyncio.create_task(leave_nothing(child)),
@@ -195,6 +196,7 @@ class Process:
             raise Died(self.how)
         pending: asyncio.Future[wire.Message] = self._loop.create_future()
         self._pending = pending
+        self._connection.expect(message, self._command.max_answer_bytes)
         if not self._writer.is_closing():  # the end was seen, and how it came will be told; uvloop would raise
             self._writer.writelines(wire.encode(message))
         if timeout_seconds is None:

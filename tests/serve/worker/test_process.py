@@ -6,7 +6,7 @@ import pytest
 
 from serve.child import wire
 from serve.errors import LoadFailed
-from serve.worker.link import answers, joined
+from serve.worker.link import Connection, answers, joined
 from serve.worker.process import (
     NEXT,
     Command,
@@ -73,6 +73,7 @@ async def test_a_process_that_does_not_answer_in_time_is_late_and_busy_still(pro
         def writelines(self, list_of_data: object) -> None: ...
 
     process._loop, process._writer = asyncio.get_running_loop(), Silent()
+    process._connection = Connection(lambda reply: None)
     process._become(State.READY)
     with pytest.raises(TimeoutError):
         await process.predict(wire.Predict((VALUE,)), 0.01)
@@ -198,6 +199,30 @@ async def test_a_process_whose_answers_are_not_one_for_each_value_is_ended(
     with pytest.raises(Died, match="out of turn"):
         await process.predict(asked, 1.0)
     assert process.state is State.DEAD
+
+
+@pytest.mark.parametrize(
+    ("asked", "answers_allowed"),
+    [
+        (wire.Ping(), 0),
+        (wire.Predict((VALUE,)), 1),
+        (wire.Predict((VALUE, VALUE)), 2),
+        (wire.Batch(VALUE, (1, 2, 3)), 3),
+        (wire.Next(), 1),
+    ],
+)
+async def test_no_more_is_taken_from_a_process_than_was_asked_for(asked: wire.Message, answers_allowed: int) -> None:
+    connection = Connection(lambda reply: None)
+    connection.expect(asked, 2**24)
+    for size, ends in ((answers_allowed * 2**24, False), (2**20 + 1 + answers_allowed * 2**24, True)):
+        announced = wire.PREFIX.pack(b"PNN1", 2, size)
+        connection.get_buffer(-1)[: len(announced)] = announced
+        connection.buffer_updated(len(announced))
+        assert connection.over.done() is ends
+        if not ends:
+            connection = Connection(lambda reply: None)
+            connection.expect(asked, 2**24)
+    assert "larger than what was asked for" in connection.over.result()
 
 
 @pytest.mark.parametrize(
