@@ -36,6 +36,7 @@ def pushed(repository: Repository, folder: Path, stamp: str = "first") -> pin.Pi
     return asyncio.run(pinning.push(store, {"nine": folder}, (model,), repository.state / "promote", 60.0))
 
 
+@FULL
 def test_g2_what_dvc_believes_of_the_remote_from_before_is_not_relied_on(empty: Repository, tmp_path: Path) -> None:
     """While the remote has a listing, DVC believes that it has all files of it too, and sends none of them again."""
     folder = oracle(tmp_path / "model", 9)
