@@ -107,9 +107,15 @@ def _column(parts: List[wire.Part], rows: Tuple[int, ...]) -> Any:
     if rows:
         ends = list(itertools.accumulate(rows))
         lists = [lists[0][end - count : end] for end, count in zip(ends, rows)]
-    if len({pd.api.types.infer_dtype(items, skipna=False) for items in lists}) > 1:
+    if len({_kind(items) for items in lists}) > 1:
         raise Unjoinable("columns of several kinds")
     return list(itertools.chain.from_iterable(lists))
+
+
+def _kind(items: List[Any]) -> str:
+    """What pandas makes of a list: of text with nulls not what it makes of nulls alone, though it calls both mixed."""
+    kind = pd.api.types.infer_dtype(items, skipna=False)
+    return f"mixed {pd.api.types.infer_dtype(items, skipna=True)}" if kind == "mixed" else str(kind)
 
 
 def _items(part: wire.Part) -> List[Any]:

@@ -39,7 +39,14 @@ def test_numbers_keep_their_dtype_and_the_frame_counts_its_rows_from_nought(inpu
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [(b"[1]", b'["a"]'), (b"[1]", b"[1.5]"), (b'["a"]', b"[null]"), (b"[[1]]", b"[1]")]
+    ("one", "other"),
+    [
+        (b"[1]", b'["a"]'),
+        (b"[1]", b"[1.5]"),
+        (b'["a"]', b"[null]"),
+        (b'["a", null]', b"[null]"),
+        (b"[[1]]", b"[1]"),
+    ],
 )
 def test_columns_that_pandas_would_read_otherwise_together_are_not_joined(
     inputs: ModuleType, one: bytes, other: bytes
