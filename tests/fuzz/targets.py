@@ -8,10 +8,10 @@ from zlib import crc32
 
 import numpy as np
 
-from serve.artifact import pin
+from serve.artifact import listing, pin
 from serve.child import wire
 from serve.child.wire import Part, Value
-from serve.errors import NotAcceptable, PinUnreadable, RequestRejected
+from serve.errors import ListingRefused, NotAcceptable, PinUnreadable, RequestRejected
 from serve.front.formats.accept import choose
 from serve.front.formats.mlflow_json import JsonReading
 from serve.front.formats.npy import NpyReading
@@ -131,6 +131,25 @@ _YAML_WORDS = (
 )  # fmt: skip
 
 
+def _listing(data: bytes) -> object:
+    try:
+        found = listing.parse(data, _PINNED)
+    except ListingRefused:
+        return None
+    assert all(path.startswith("digits/") and ".." not in path.split("/") for path in found)
+    return found
+
+
+_LISTINGS = [
+    listing._as_dvc_writes({f"digits/{name}": letter * 32 for name, letter in names.items()})
+    for names in ({"golden.json": "a", "model/MLmodel": "b"}, {"a": "0", '\u00e9/\U0001f600 "': "f"})
+]
+_LISTING_WORDS = (
+    b'"md5": "', b'"relpath": "', b'"digits/', b"../", b"/", b"..", b"\\u002e", b"\\/", b"\\ud800", b"\\u0000", b"{",
+    b"}", b", ", b"[", b"]", b'"', b"\xc0\xae", b"NaN", b" ", b"\n", b"[" * 1000,
+)  # fmt: skip
+
+
 def _frame(data: bytes) -> object:
     """As the server reads what a model's process sends, though in one piece."""
     try:
@@ -197,6 +216,7 @@ def _accept(data: bytes) -> object:
 
 TARGETS = {
     "pin": Target(_pin, [pin.write(_PINNED)], _YAML_WORDS),
+    "listing": Target(_listing, _LISTINGS, _LISTING_WORDS),
     "predict": Target(_bound(JsonReading), _JSON, _JSON_WORDS),
     "invocations": Target(_bound(MlflowReading), _JSON, _JSON_WORDS),
     "infer": Target(_bound(_infer), _INFER, _INFER_WORDS),
