@@ -3,7 +3,7 @@
 A worker that is free takes what waits at that moment, so batches grow exactly while the model is busy, and a lone
 caller never waits. Two things are measured, not guessed: the size from which on rows get no cheaper (no batch is
 larger), and the seconds that any batch costs however small. That long, and no longer, it may pay to wait for the
-callers who were just answered: a batch that they join saves one of their own.
+callers who were just answered, and 50 ms at most: a batch that they join saves one of their own.
 """
 
 from collections.abc import Hashable, Iterable
@@ -13,6 +13,7 @@ from typing import Protocol
 from serve.batch.costs import Costs
 
 _WORTH_SECONDS = 0.0005  # a timer is no more exact than a millisecond
+_MOST_SECONDS = 0.05  # who asks again at once has by then; a slow model's callers need not wait for others any longer
 
 
 class Sized(Protocol):
@@ -73,7 +74,7 @@ class Policy:
     def patience(self) -> float:
         """For how many seconds; 0 where that is too short to be waited for."""
         fixed = self.costs.fixed()
-        return fixed if fixed >= _WORTH_SECONDS else 0.0
+        return min(fixed, _MOST_SECONDS) if fixed >= _WORTH_SECONDS else 0.0
 
     def _joins(self, first: Sized, entry: Sized) -> bool:
         return self.batchable and first.group == entry.group and not (first.alone or entry.alone)

@@ -125,6 +125,10 @@ def test_the_longest_wait_is_what_a_batch_costs_that_it_may_save() -> None:
     assert Policy(64, costs=measured((1, 0.011), (4, 0.014))).patience() == pytest.approx(0.010)
 
 
+def test_nobody_waits_long_for_callers_of_a_slow_model_who_may_not_come_back() -> None:
+    assert Policy(64, costs=measured((1, 1.0), (4, 1.1))).patience() == 0.05
+
+
 @pytest.mark.parametrize(
     "costs",
     [
