@@ -69,9 +69,9 @@ class Server:
         """`wait`, for tests whose load must go on meanwhile."""
         await asyncio.to_thread(self.wait, event, count, seconds)
 
-    def count(self, event: str) -> int:
-        """How many log lines of this event there are so far."""
-        return len(self._matching(event, {}))
+    def count(self, event: str, **fields: Any) -> int:
+        """How many log lines of this event with these fields there are so far."""
+        return len(self._matching(event, fields))
 
     def ready(self) -> "Server":
         """Once a release is live; a server that has none by then is ended."""
