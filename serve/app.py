@@ -89,19 +89,26 @@ def build(settings: Settings, shutdown: Shutdown, crowd: Crowd, access: Access |
             await _close(rollout, shutdown)
             await aside.close()
 
-    predict = Endpoint(inference, metrics, Predict(), bodies)
-    invocations = Endpoint(inference, metrics, Invocations(), bodies)
-    infer = Endpoint(inference, metrics, OpenInference(settings.http.max_body_bytes), bodies)
+    infer = Endpoint(inference, metrics, OpenInference(bodies.max_bytes), bodies)
     endpoints: dict[str, ASGIApp | scoring.Handler] = {
-        "/predict": predict,
-        "/models/{name}/predict": predict,
-        "/invocations": invocations,
-        "/models/{name}/invocations": invocations,
+        **_predicting(inference, metrics, bodies),
         **scoring.handlers(readiness, inference),
         **open_inference.routes(rollout, readiness, inference, infer, release),
     }
     default_model = settings.rollout.default_model
     return application(rollout, readiness, endpoints, metrics, lifespan, release, default_model, access.gate)
+
+
+def _predicting(inference: Inference, metrics: Metrics, bodies: Bodies) -> dict[str, ASGIApp]:
+    """What answers /predict and /invocations."""
+    predict = Endpoint(inference, metrics, Predict(), bodies)
+    invocations = Endpoint(inference, metrics, Invocations(), bodies)
+    return {
+        "/predict": predict,
+        "/models/{name}/predict": predict,
+        "/invocations": invocations,
+        "/models/{name}/invocations": invocations,
+    }
 
 
 async def _refuse_what_is_left(rollout: Rollout, shutdown: Shutdown) -> None:

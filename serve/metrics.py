@@ -102,11 +102,7 @@ class Metrics:
             registry.register(one)
         self.chunks = Counter("pinion_chunks", "Chunks of streamed answers.", ["model"], registry=registry)
         self.batch_rows = Histogram(
-            "pinion_batch_rows",
-            "Rows in each batch given to a worker.",
-            ["model"],
-            buckets=_ROWS,
-            registry=registry,
+            "pinion_batch_rows", "Rows in each batch given to a worker.", ["model"], buckets=_ROWS, registry=registry
         )
         self.in_flight = Gauge(
             "pinion_requests_in_flight", "Inference requests taken and not answered yet.", registry=registry

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import os
 import re
-import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import structlog
 
-from serve import scratch
+from serve import program, scratch
 from serve.artifact import bounds, cache, configuration
 from serve.artifact.bounds import Bounds
 from serve.artifact.remote import Settings, of_author, without_secrets
@@ -64,31 +63,16 @@ async def run(where: Scratch, *arguments: str, timeout_seconds: float, within: B
 
     Past `timeout_seconds`, out of bounds, and when cancelled, the whole process group is killed.
     """
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-P",  # what lies in the checkout is data, and no module of anyone's
-        "-m",
-        "dvc",
-        *arguments,
-        cwd=where.folder,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "DVC_NO_ANALYTICS": "1", "DO_NOT_TRACK": "1"},
-        start_new_session=True,
-    )
+    # -P: what lies in the checkout is data, and no module of anyone's.
+    command = (sys.executable, "-P", "-m", "dvc", *arguments)
+    quiet = {**os.environ, "DVC_NO_ANALYTICS": "1", "DO_NOT_TRACK": "1"}
     try:
-        async with asyncio.timeout(timeout_seconds):
+        async with asyncio.timeout(timeout_seconds), program.started(command, quiet, where.folder) as process:
             out, err = await _bounded(process, within or Bounds())
     except TimeoutError:
         raise PullFailed(f"dvc {arguments[0]} took longer than {timeout_seconds:g} seconds and was stopped") from None
     except _OutOfBounds as error:
         raise PullFailed(f"dvc {arguments[0]} {error} and was stopped") from None
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
     if process.returncode != 0:
         reason = without_secrets(_reason(err.decode(errors="replace")))
         log.warning("dvc failed", command=arguments[0], reason=reason)

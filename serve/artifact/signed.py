@@ -5,14 +5,12 @@ sigstore's library says, in a process of its own (`attest`).
 """
 
 import asyncio
-import contextlib
-import os
 import re
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from serve import program
 from serve.artifact import statement
 from serve.artifact.trust import Trust
 from serve.artifact.verify import manifest
@@ -48,26 +46,13 @@ def _content(path: Path, model: str) -> bytes:
 
 
 async def _attest(arguments: Sequence[str]) -> tuple[int | None, str, str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-P",  # where the server was started is nothing to import from
-        "-m",
-        "serve.artifact.attest",
-        *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
+    # -P: where the server was started is nothing to import from.
+    command = (sys.executable, "-P", "-m", "serve.artifact.attest", *arguments)
     try:
-        out, err = await asyncio.wait_for(process.communicate(), _SECONDS)
+        async with asyncio.timeout(_SECONDS), program.started(command) as process:
+            out, err = await process.communicate()
     except TimeoutError:
         return None, "", f"it was not told within {_SECONDS:g} seconds"
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
     return process.returncode, out.decode(errors="replace"), err.decode(errors="replace")
 
 

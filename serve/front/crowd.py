@@ -24,17 +24,14 @@ _FEWEST = 16
 class Limits(NamedTuple):
     """What connections may take. `min_rate` is in bytes a second; 0 `most_per_address` is no limit."""
 
-    body_bytes: int = 32 * 2**20
-    unread_bytes: int = 256 * 2**20
-    most: int = 1000
-    most_per_address: int = 0
-    header_seconds: float = 5.0
-    body_seconds: float = 30.0
-    write_seconds: float = 30.0
-    min_rate: float = 1024.0
-
-
-NO_LESS = Limits()
+    body_bytes: int
+    unread_bytes: int
+    most: int
+    most_per_address: int
+    header_seconds: float
+    body_seconds: float
+    write_seconds: float
+    min_rate: float
 
 
 class Member(Protocol):
@@ -53,7 +50,7 @@ class Member(Protocol):
 class Crowd:
     """`count` is told the code of each refusal that no request was made for."""
 
-    def __init__(self, limits: Limits = NO_LESS) -> None:
+    def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.count: Callable[[str], None] = lambda code: None
         self._members: dict[Member, str] = {}  # and the address of each

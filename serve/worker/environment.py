@@ -7,7 +7,6 @@ two builders apart and is let go by the kernel when a builder dies.
 """
 
 import asyncio
-import contextlib
 import enum
 import hashlib
 import importlib.metadata
@@ -15,9 +14,8 @@ import os
 import platform
 import re
 import shutil
-import signal
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -26,6 +24,7 @@ from filelock import AsyncFileLock
 from packaging.requirements import Requirement
 from uv import find_uv_bin
 
+from serve import program
 from serve.artifact.lease import Leases
 from serve.artifact.snapshot import Recipe
 from serve.errors import EnvironmentFailed
@@ -36,11 +35,6 @@ log = structlog.get_logger()
 OLDEST, NEWEST = (3, 9), (3, 13)
 WHEELS_ONLY = ("--only-binary", ":all:")
 _COMPLETE = ".complete"
-# A uv that outlived us would go on in a folder that the next server builds anew: prctl(PR_SET_PDEATHSIG, SIGKILL).
-_DIES_WITH_US = (
-    "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9);"
-    "os.getppid() == int(sys.argv[1]) or os._exit(1); os.execv(sys.argv[2], sys.argv[2:])"
-)
 
 
 class EnvironmentPolicy(enum.StrEnum):
@@ -180,7 +174,9 @@ def search_path(outer: Mapping[str, str]) -> str:
 
 async def uv(arguments: Sequence[str], timeout_seconds: float) -> str:
     """Run uv → its stdout; its reason in one line as `EnvironmentFailed`. On a terminal its progress shows."""
-    async with _started(arguments) as process:
+    # Where we were started, there may be a uv.toml that is not the operator's.
+    command = (find_uv_bin(), "--no-config", *arguments)
+    async with program.started(command, uv_environment(os.environ)) as process:
         try:
             out, err = await asyncio.wait_for(process.communicate(), timeout_seconds)
         except TimeoutError:
@@ -190,32 +186,6 @@ async def uv(arguments: Sequence[str], timeout_seconds: float) -> str:
     if process.returncode != 0:
         raise EnvironmentFailed(f"uv {' '.join(arguments[:2])} failed: {reason(err.decode(errors='replace'))}")
     return out.decode(errors="replace").strip()
-
-
-@contextlib.asynccontextmanager
-async def _started(arguments: Sequence[str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-IS",
-        "-c",
-        _DIES_WITH_US,
-        str(os.getpid()),
-        find_uv_bin(),
-        "--no-config",  # where we were started, there may be a uv.toml that is not the operator's
-        *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=uv_environment(os.environ),
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
 
 
 def reason(stderr: str) -> str:

@@ -23,7 +23,7 @@ from serve.batch.chunks import Chunks
 from serve.child.wire import JSON, Part, Value
 from serve.errors import DeadlineExceeded, MalformedRequest, QueueFull, ServeError
 from serve.front.bodies import Bodies
-from serve.front.crowd import NO_LESS, Crowd, Limits
+from serve.front.crowd import Crowd, Limits
 from serve.front.dialect import Answer, Call
 from serve.front.door import Door, Outbox, Ways
 from serve.front.endpoint import Endpoint
@@ -34,6 +34,17 @@ from serve.shutdown import Shutdown
 from serve.signature.binding import Bound
 from serve.signature.spec import Signature
 from tests.serve.front.calling import BOUND_SECONDS, Caller, get
+
+GENEROUS = Limits(
+    body_bytes=32 * 2**20,
+    unread_bytes=256 * 2**20,
+    most=1000,
+    most_per_address=0,
+    header_seconds=5.0,
+    body_seconds=30.0,
+    write_seconds=30.0,
+    min_rate=1024.0,
+)
 
 DATE = (b"date", b"Sat, 28 Nov 2026 06:00:00 GMT")
 LINEAGE = (("x-model-name", "teller"), ("x-model-run", "42"))
@@ -238,7 +249,7 @@ class Doorway:
 
 @contextlib.asynccontextmanager
 async def opened(
-    max_bytes: int = 10**6, max_held_bytes: int = 10**7, limits: Limits = NO_LESS, **config: Any
+    max_bytes: int = 10**6, max_held_bytes: int = 10**7, limits: Limits = GENEROUS, **config: Any
 ) -> AsyncIterator[Doorway]:
     teller, bodies, metrics = Teller(), Bodies(max_bytes, max_held_bytes), Metrics(CollectorRegistry())
     endpoint: Any = Endpoint(teller, metrics, Plain(), bodies)  # type: ignore[arg-type]

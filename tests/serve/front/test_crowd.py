@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from serve.front.crowd import Crowd, Limits, places
+from serve.front.crowd import Crowd, places
+from tests.serve.front.doorway import GENEROUS
 
 
 class Guest:
@@ -30,7 +31,7 @@ class Guest:
 
 
 def crowd(**limits: int) -> tuple[Crowd, list[str]]:
-    one, counted = Crowd(Limits(**limits)), list[str]()  # type: ignore[arg-type]
+    one, counted = Crowd(GENEROUS._replace(**limits)), list[str]()  # type: ignore[arg-type]
     one.count = counted.append
     return one, counted
 

@@ -7,13 +7,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from serve.front.crowd import Limits
 from tests.forms import within
 from tests.serve.front.calling import Caller, chunked, get, post
-from tests.serve.front.doorway import Doorway, opened
+from tests.serve.front.doorway import GENEROUS, Doorway, opened
 
 SECONDS = 0.4
-LIMITS = Limits(header_seconds=SECONDS, body_seconds=SECONDS, write_seconds=SECONDS, min_rate=1000.0)
+LIMITS = GENEROUS._replace(header_seconds=SECONDS, body_seconds=SECONDS, write_seconds=SECONDS, min_rate=1000.0)
 LATEST = SECONDS + 1.0
 
 

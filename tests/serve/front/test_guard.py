@@ -22,12 +22,13 @@ from serve.front.routes import without_control
 from serve.settings import ArtifactSettings, Settings
 from serve.shutdown import Shutdown
 from tests.serve.front.described import EVERY_PATH, columns, deployed, described
+from tests.serve.front.doorway import GENEROUS
 
 
 @pytest.fixture
 def app(tmp_path: Path) -> FastAPI:
     settings = Settings(artifact=ArtifactSettings(repo=tmp_path))
-    return build(settings, Shutdown(0.0, 1.0), Crowd(), Access(Gate(Keys(), None)))
+    return build(settings, Shutdown(0.0, 1.0), Crowd(GENEROUS), Access(Gate(Keys(), None)))
 
 
 def routes(app: FastAPI) -> dict[str, Route | Mount]:

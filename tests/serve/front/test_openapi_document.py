@@ -32,6 +32,7 @@ from tests.serve.front.described import (
     signatures,
     validator,
 )
+from tests.serve.front.doorway import GENEROUS
 
 PERSON = ObjectType((Property("a", "string", True), Property("n", "double", False)))
 
@@ -55,7 +56,7 @@ def test_the_route_without_a_name_is_described_where_there_is_one_model_or_a_def
 
 
 def test_every_route_is_described_but_for_the_pages_themselves(tmp_path: Path) -> None:
-    app = build(Settings(artifact=ArtifactSettings(repo=tmp_path)), Shutdown(0.0, 1.0), Crowd())
+    app = build(Settings(artifact=ArtifactSettings(repo=tmp_path)), Shutdown(0.0, 1.0), Crowd(GENEROUS))
     mounted = {route.path for route in app.routes if isinstance(route, Route)}
     assert mounted - set(EVERY_PATH) == {"/", "/docs", "/redoc", "/openapi.json", "/v2/{rest:path}"}
     assert set(EVERY_PATH) <= mounted

@@ -20,6 +20,7 @@ from serve.front.readiness import Readiness
 from serve.inference import Inference
 from serve.settings import ArtifactSettings, Settings
 from serve.shutdown import Shutdown
+from tests.serve.front.doorway import GENEROUS
 
 SERVICE = "/inference.GRPCInferenceService/"
 
@@ -31,7 +32,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 async def http(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    app = httpx.ASGITransport(build(settings, Shutdown(0.0, 1.0), Crowd()))
+    app = httpx.ASGITransport(build(settings, Shutdown(0.0, 1.0), Crowd(GENEROUS)))
     async with httpx.AsyncClient(transport=app, base_url="http://pinion") as client:
         yield client
 
