@@ -65,7 +65,8 @@ async def overrun(pid: int, bounds: Bounds) -> str:
         if written > bounds.written_bytes:
             return f"wrote more than {bounds.written_bytes:.0f} bytes, which is more than what is pinned takes"
         if pace.stalled(time.monotonic(), moved):
-            return f"neither read nor wrote {LEAST_BYTES_A_SECOND} bytes a second for {bounds.stall_seconds:g} seconds"
+            least = f"{LEAST_BYTES_A_SECOND} bytes a second for {bounds.stall_seconds:g} seconds"
+            return f"neither read nor wrote {least} (PINION_ARTIFACT__STALL_SECONDS)"
 
 
 class _Counts:

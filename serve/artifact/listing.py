@@ -34,7 +34,8 @@ def parse(data: bytes, pin: Pin) -> Listing:
     try:
         entries = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise ListingRefused(f"DVC's listing is not JSON ({type(error).__name__})") from error
+        told = f"DVC's listing is not JSON ({type(error).__name__})"
+        raise ListingRefused(f"{told}: no promotion writes that, so have the model promoted again") from error
     _expect(isinstance(entries, list), "is no list")
     _expect(len(entries) == pin.files, f"names {len(entries)} files, where the pin says {pin.files}")
     names = {model.name for model in pin.models}
@@ -77,7 +78,7 @@ def _as_dvc_writes(found: Listing) -> bytes:
 
 def _expect(holds: bool, otherwise: str) -> None:
     if not holds:
-        raise ListingRefused(f"DVC's listing {otherwise}")
+        raise ListingRefused(f"DVC's listing {otherwise}: no promotion writes that, so have the model promoted again")
 
 
 def _shown(path: str) -> str:

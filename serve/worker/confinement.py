@@ -150,10 +150,12 @@ def in_force(confinement: Confinement, report: bytes) -> Sandbox:
     if "absent" in said:
         raise FileNotFoundError(said["absent"])
     if "landlock" not in said:
-        raise SandboxFailed(f"a model's process could not be confined: {said.get('failed', 'it ended')}")
+        told = f"a model's process could not be confined: {said.get('failed', 'it ended')}"
+        raise SandboxFailed(f"{told}; PINION_WORKER__SANDBOX=off would start it unconfined")
     missing = [word for word, there in (("Landlock", said["landlock"]), ("seccomp", said["seccomp"])) if not there]
     if confinement.policy is SandboxPolicy.REQUIRED and missing:
-        raise SandboxFailed(f"worker.sandbox is required, and the kernel has no {' and no '.join(missing)} to offer")
+        told = f"worker.sandbox is required, and the kernel has no {' and no '.join(missing)} to offer"
+        raise SandboxFailed(f"{told}: use Linux 5.13 or newer, or PINION_WORKER__SANDBOX=auto, which does without")
     return Sandbox(
         str(confinement.policy),
         said["landlock"],

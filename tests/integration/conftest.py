@@ -1,5 +1,6 @@
 """A repository with one promotion and an MLflow store with a field of runs, made once; each test gets a copy."""
 
+import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,8 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
+from promote import git
+from tests.integration.pins import FIRST
 from tests.models import oracle
 from tests.promoting import Logged, Repository, copied, log
 from tests.repositories import new_repository
@@ -107,3 +110,18 @@ def closed_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
+
+
+@pytest.fixture
+def nobodys_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """git has none but the repository's own."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+
+
+@pytest.fixture
+def pinned(nobodys_settings: None, tmp_path: Path) -> Repository:
+    """A repository of git alone, where models.dvc is committed already."""
+    repository = Repository(new_repository(tmp_path / "repo"), tmp_path)
+    git.commit(repository.folder, None, FIRST, "First")
+    return repository

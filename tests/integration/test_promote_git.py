@@ -1,6 +1,5 @@
 """The one commit a promotion makes, with real git: models.dvc alone, or nothing at all."""
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -8,28 +7,16 @@ import pytest
 
 from promote import git, ready
 from promote.errors import PromotionRefused
+from tests.integration.pins import FIRST, SECOND
 from tests.promoting import Repository
 from tests.repositories import new_repository
 
-FIRST, SECOND = b"outs: 1\n", b"outs: 2\n"
-
-
-@pytest.fixture(autouse=True)
-def _nobodys_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+pytestmark = pytest.mark.usefixtures("nobodys_settings")
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
     return Repository(new_repository(tmp_path / "repo"), tmp_path)
-
-
-@pytest.fixture
-def pinned(repository: Repository) -> Repository:
-    """Where models.dvc is committed already."""
-    git.commit(repository.folder, None, FIRST, "First")
-    return repository
 
 
 def refusing(repository: Repository) -> None:

@@ -15,46 +15,12 @@ import pytest
 from promote import git, ready
 from promote.errors import PromotionRefused
 from serve.artifact import history, pin
-from serve.artifact.pin import Pin, PinnedModel
 from tests.forms import TIMED, within
+from tests.integration.pins import FIRST, SECOND, attribute, hook
 from tests.promoting import Repository
 from tests.repositories import new_repository
 
-
-def pinning(number: int) -> bytes:
-    return pin.write(Pin(f"{number:032x}.dir", 1, 1, (PinnedModel("oracle", f"sha256:{number:064x}"),)))
-
-
-FIRST, SECOND, THIRD = pinning(1), pinning(2), pinning(3)
-
-
-@pytest.fixture(autouse=True)
-def _nobodys_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
-
-
-@pytest.fixture
-def pinned(tmp_path: Path) -> Repository:
-    """Where models.dvc is committed already."""
-    repository = Repository(new_repository(tmp_path / "repo"), tmp_path)
-    git.commit(repository.folder, None, FIRST, "First")
-    return repository
-
-
-def hook(repository: Repository, name: str, script: str) -> None:
-    path = repository.folder / ".git" / "hooks" / name
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(f"#!/bin/sh\n{script}\n")
-    path.chmod(0o755)
-
-
-def attribute(repository: Repository, line: str, **settings: str) -> None:
-    for key, value in settings.items():
-        repository.git("config", key.replace("__", "."), value)
-    (repository.folder / ".gitattributes").write_text(f"{line}\n")
-    repository.git("add", ".gitattributes")
-    repository.git("commit", "--quiet", "--message", "Attributes")
+pytestmark = pytest.mark.usefixtures("nobodys_settings")
 
 
 def conflicted(repository: Repository, command: str) -> None:
@@ -121,78 +87,6 @@ def test_g3_a_state_in_which_no_commit_should_be_made_is_refused_before_any_work
     before = pinned.fingerprint()
     with pytest.raises(PromotionRefused, match=sentence):
         ready.require(pinned.folder)
-    assert pinned.fingerprint() == before
-
-
-SPOILING = {
-    "adds a file": ("pre-commit", "echo x > added; git add added"),
-    "adds a changed file": ("pre-commit", "git add README"),
-    "changes models.dvc": ("pre-commit", "echo '# x' >> models.dvc; git add models.dvc"),
-    "removes models.dvc": ("pre-commit", "git rm --quiet --cached models.dvc; git add README"),
-}
-
-
-@pytest.mark.parametrize("kind", SPOILING)
-def test_g3_a_commit_that_a_hook_changed_is_taken_back(pinned: Repository, kind: str) -> None:
-    (pinned.folder / "README").write_text("changed\n")
-    (pinned.folder / "staged").write_text("staged\n")
-    pinned.git("add", "staged")
-    hook(pinned, *SPOILING[kind])
-    head, index = pinned.git("rev-parse", "HEAD"), pinned.git("ls-files", "--stage")
-    with pytest.raises(PromotionRefused, match="a hook or filter of git changed what was committed"):
-        git.commit(pinned.folder, FIRST, SECOND, "Second")
-    assert (pinned.git("rev-parse", "HEAD"), pinned.git("ls-files", "--stage")) == (head, index)
-    assert git.look(pinned.folder) == FIRST
-    assert (pinned.folder / "README").read_text() == "changed\n"
-
-
-def test_g3_a_commit_that_is_amended_at_once_is_taken_back_too(pinned: Repository) -> None:
-    (pinned.folder / "README").write_text("changed\n")
-    hook(pinned, "post-commit", "[ -e .done ] || { touch .done; git commit --quiet --amend --all --message x; }")
-    head = pinned.git("rev-parse", "HEAD")
-    with pytest.raises(PromotionRefused, match="a hook or filter of git changed what was committed"):
-        git.commit(pinned.folder, FIRST, SECOND, "Second")
-    assert (pinned.git("rev-parse", "HEAD"), git.look(pinned.folder)) == (head, FIRST)
-
-
-def test_g3_an_encoding_that_git_can_not_make_of_it_leaves_everything_as_it_was(pinned: Repository) -> None:
-    attribute(pinned, "*.dvc working-tree-encoding=UTF-16")
-    before = pinned.fingerprint()
-    with pytest.raises(PromotionRefused, match=r"git commit failed: .*models\.dvc"):
-        git.commit(pinned.folder, FIRST, SECOND, "Second")
-    assert pinned.fingerprint() == before
-
-
-def test_g3_a_hook_that_tidies_the_file_and_refuses_leaves_no_release_behind(pinned: Repository) -> None:
-    """As formatters do. What they wrote would go live, with no commit to say so."""
-    hook(pinned, "pre-commit", "sed -i 's/outs:/outs: /' models.dvc; cp models.dvc tidied; exit 1")
-    with pytest.raises(PromotionRefused, match="git commit failed"):
-        git.commit(pinned.folder, FIRST, SECOND, "Second")
-    assert (pinned.folder / "tidied").read_bytes() not in (FIRST, SECOND)
-    assert git.look(pinned.folder) == FIRST
-
-
-def test_g3_a_rollback_while_git_commits_has_the_last_word(pinned: Repository) -> None:
-    (pinned.folder / "theirs").write_bytes(THIRD)
-    hook(pinned, "pre-commit", "cp theirs models.dvc; exit 1")
-    with pytest.raises(PromotionRefused, match="git commit failed"):
-        git.commit(pinned.folder, FIRST, SECOND, "Second")
-    assert git.look(pinned.folder) == THIRD
-
-
-def test_g3_a_commit_by_another_right_after_is_not_taken_for_ours(pinned: Repository) -> None:
-    hook(pinned, "post-commit", '[ -e .more ] || { touch .more; git commit --quiet --allow-empty -m "By another"; }')
-    revision = git.commit(pinned.folder, FIRST, SECOND, "Second")
-    assert pinned.git("log", "--format=%s", "-1", revision) == "Second"
-    assert pinned.git("log", "--format=%s", "-1") == "By another"
-
-
-def test_g3_a_signature_that_can_not_be_made_leaves_everything_as_it_was(pinned: Repository) -> None:
-    pinned.git("config", "commit.gpgSign", "true")
-    pinned.git("config", "gpg.program", "false")
-    before = pinned.fingerprint()
-    with pytest.raises(PromotionRefused, match="git commit failed: error: gpg failed to sign the data"):
-        git.commit(pinned.folder, FIRST, SECOND, "Second")
     assert pinned.fingerprint() == before
 
 
