@@ -110,7 +110,7 @@ async def test_e4_answers_that_nobody_reads_are_cut_in_time_and_their_memory_is_
     body = json.dumps({"inputs": {"x": [1.0], "fault": [f"huge:{16 * MIB}"]}}).encode()  # more than the kernel takes
     ask = HEAD + b"content-length: %d\r\n\r\n%b" % (len(body), body)
     taken = []
-    for _ in range(2):
+    for _ in range(4):
         before = cut(http)
         sockets = [await connected(http.url, 2**12) for _ in range(count)]
         try:
@@ -124,7 +124,7 @@ async def test_e4_answers_that_nobody_reads_are_cut_in_time_and_their_memory_is_
         taken.append(rss(http.pid))
     told = f"{[one // MIB for one in taken]} MiB after {count}, again and again"
     print(told)  # noqa: T201
-    assert taken[-1] < taken[0] + 16 * MIB, told
+    assert taken[-1] < taken[1] + 2 * 16 * MIB, told  # what the allocator keeps it has by then, but for a buffer or two
     assert (await asyncio.to_thread(http.server.predict, {"inputs": {"x": [1.0]}})).status_code == 200
 
 
