@@ -9,14 +9,13 @@ repository's settings as DVC does.
 """
 
 import re
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from serve import scratch
-from serve.artifact import configuration
+from serve.artifact import configuration, git
 from serve.artifact.configuration import Configuration
 from serve.errors import RemoteNotTrusted
 
@@ -166,20 +165,8 @@ def _tracked(repo: Path, name: str) -> bool:
         return True
     if not any((folder / ".git").exists() for folder in (repo, *repo.parents)):
         return False
-    command = [
-        "git",
-        "--no-optional-locks",
-        "-c",
-        "core.fsmonitor=false",
-        "-C",
-        str(repo),
-        "ls-files",
-        "-z",
-        "--",
-        ".dvc",
-    ]
     try:
-        done = subprocess.run(command, capture_output=True, check=False)
+        done = git.ask(repo, "ls-files", "-z", "--", ".dvc")
     except OSError:
         return True
     tracked = done.stdout.decode(errors="replace").split("\0")
