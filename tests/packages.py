@@ -8,12 +8,15 @@ import zipfile
 from pathlib import Path
 
 
-def wheel(folder: Path, name: str, content: str = "VALUE = 1\n", needs: str = "", version: str = "1.0") -> Path:
-    """A wheel of one module, which is `content`; the same bytes each time."""
+def wheel(
+    folder: Path, name: str, content: str = "VALUE = 1\n", needs: str = "", version: str = "1.0", starts: str = ""
+) -> Path:
+    """A wheel of one module, which is `content`, and what runs as an interpreter `starts`; the same bytes each time."""
     info = f"{name}-{version}.dist-info"
     needed = f"Requires-Dist: {needs}\n" if needs else ""
     files = {
         f"{name}.py": content.encode(),
+        **({f"{name}.pth": f"{starts}\n".encode()} if starts else {}),
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needed}".encode(),
         f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }

@@ -35,6 +35,7 @@ log = structlog.get_logger()
 OLDEST, NEWEST = (3, 9), (3, 13)
 WHEELS_ONLY = ("--only-binary", ":all:")
 _COMPLETE = ".complete"
+_NOT_FOR_UV = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "UV_COMPILE_BYTECODE")  # for the last, see `_compile`
 
 
 class EnvironmentPolicy(enum.StrEnum):
@@ -120,11 +121,25 @@ async def _build(recipe: Recipe, folder: Path, python: Path, timeout_seconds: fl
     listed = folder / "environment.txt"
     listed.write_text("\n".join(recipe.hashes or recipe.requirements) + "\n", encoding="utf-8")
     # Not --no-deps: a torch for GPUs brings its CUDA libraries, which it pins itself and a CPU machine has not.
-    install = ["pip", "install", "--compile-bytecode", "--python", str(python), "--requirement", str(listed)]
+    install = ["pip", "install", "--python", str(python), "--requirement", str(listed)]
     install += ["--require-hashes"] if recipe.hashes else []
     install += [] if from_source else WHEELS_ONLY
     await uv(install, timeout_seconds)
+    await _compile(folder, python, timeout_seconds)
     (folder / _COMPLETE).touch()
+
+
+async def _compile(folder: Path, python: Path, timeout_seconds: float) -> None:
+    """Bytecode of all that was installed; what can't be compiled is left as it is.
+
+    Not by uv, whose interpreter runs what packages have in `.pth` files as it starts: nobody has confined that one.
+    """
+    command = (str(python), "-I", "-S", "-m", "compileall", "-q", "-j", "0", str(folder / "lib"))
+    async with program.started(command) as process:
+        try:
+            await asyncio.wait_for(process.communicate(), timeout_seconds)
+        except TimeoutError:
+            raise EnvironmentFailed(f"compiling its packages took longer than {timeout_seconds:g} seconds") from None
 
 
 async def find_python(recipe: Recipe, timeout_seconds: float) -> str:
@@ -150,7 +165,7 @@ def uv_environment(outer: Mapping[str, str]) -> dict[str, str]:
 
     With no source named at all, uv chooses torch builds by the machine: CPU ones where there is no GPU.
     """
-    mine = {key: value for key, value in outer.items() if key not in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")}
+    mine = {key: value for key, value in outer.items() if key not in _NOT_FOR_UV}
     mine["PATH"] = search_path(outer)
     if "PIP_FIND_LINKS" in mine:
         mine.setdefault("UV_FIND_LINKS", ",".join(mine["PIP_FIND_LINKS"].split()))  # pip's separator is a space

@@ -53,6 +53,12 @@ def value(python: Path, module: str) -> str:
     return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
+def compiled(state: Path) -> list[str]:
+    """The modules that have bytecode, but for uv's own."""
+    found = {path.name.split(".")[0] for path in state.glob("environments/*/lib/*/site-packages/__pycache__/*")}
+    return sorted(found - {"_virtualenv"})
+
+
 def hashed(*wheels: Path) -> Recipe:
     lines = [f"{one.name.split('-')[0]}=={one.name.split('-')[1]}" for one in wheels]
     recorded = [f"{line} --hash=sha256:{packages.sha256(one)}" for line, one in zip(lines, wheels, strict=True)]
@@ -135,6 +141,21 @@ async def test_b5_a_build_script_runs_only_where_the_operator_lets_it(index: Pat
         await build(Recipe(HERE, ("evil==1.0",)), state)
     assert not canary.exists()
     await build(Recipe(HERE, ("evil==1.0",)), state, from_source=True)
+    assert canary.exists()  # so the canary would have sung
+
+
+async def test_b5_nothing_of_a_package_runs_as_its_environment_is_made(
+    index: Path, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even where its bytecode is made, which is there before the first model asks for it."""
+    canary = tmp_path / "canary"
+    monkeypatch.setenv("UV_COMPILE_BYTECODE", "1")
+    packages.wheel(index, "one", starts=f"import pathlib; pathlib.Path({str(canary)!r}).touch()")
+    packages.wheel(index, "two", content="no Python\n")
+    python = await build(Recipe(HERE, ("one==1.0", "two==1.0")), state)
+    assert compiled(state) == ["one"]
+    assert not canary.exists()
+    assert value(python, "one") == "1"
     assert canary.exists()  # so the canary would have sung
 
 
