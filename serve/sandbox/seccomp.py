@@ -43,12 +43,14 @@ DENIED: dict[str, tuple[int | None, int | None]] = {
     "sethostname": (170, 161), "setdomainname": (171, 162), "iopl": (172, None), "ioperm": (173, None),
 }  # fmt: skip
 
-_SOCKET, _CLONE, _CLONE3, _IOCTL = (41, 198), (56, 220), (435, 435), (16, 29)
-_PRCTL, _PRLIMIT, _SETPRIORITY = (157, 167), (302, 261), (141, 140)
+_SOCKET, _SOCKETPAIR, _CLONE, _CLONE3, _IOCTL = (41, 198), (53, 199), (56, 220), (435, 435), (16, 29)
+_PRCTL, _PRLIMIT, _SETPRIORITY, _SETAFFINITY = (157, 167), (302, 261), (141, 140), (203, 122)
 
 _NEW_NAMESPACES = 0x7E020000  # CLONE_NEWNS, CGROUP, UTS, IPC, USER, PID, NET
 _TYPING_FOR_OTHERS = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
-_FAMILIES = (1, 2, 10, 16)  # AF_UNIX, AF_INET, AF_INET6, AF_NETLINK
+_AF_UNIX = 1
+_FAMILIES = (_AF_UNIX, 2, 10, 16)  # and AF_INET, AF_INET6, AF_NETLINK
+_STREAM, _SEQPACKET, _KIND = 1, 5, 0xF  # kinds of socket, and the bits that say which
 _PR_SET_PDEATHSIG, _SIGKILL, _PRIO_USER = 1, 9, 2
 
 _EPERM, _ENOSYS = 1, 38
@@ -102,15 +104,24 @@ def _by_argument(network: bool) -> list[tuple[tuple[int, int], list[_Instruction
     families = [step for family in _FAMILIES if network for step in (_if(family, 1), allow)]
     terminal = [step for asked in _TYPING_FOR_OTHERS for step in (_if(asked, 1), refuse)]
     return [
-        (_SOCKET, [_argument(0), *families, refuse]),  # a pair of sockets needs none
+        (_SOCKET, [_argument(0), *families, refuse]),
+        # Of a pair, a socket for datagrams could send them to any other that has a path.
+        *([] if network else [(_SOCKETPAIR, _pair(allow, refuse))]),
         (_CLONE, [_argument(0), (0x45, 0, 1, _NEW_NAMESPACES), refuse, allow]),
         (_CLONE3, [_refuse(_ENOSYS)]),  # what it asks lies in memory, out of sight; libc takes clone instead
         (_IOCTL, [_argument(1), *terminal, allow]),
-        # Its death with the server's is not the model's to call off; others' limits and priorities, not to change.
+        # Its death with the server's is not the model's to call off; others' limits, cores, priorities, not to change.
         (_PRCTL, [_argument(0), _if(_PR_SET_PDEATHSIG, 4), _argument(1), _if(_SIGKILL, 1), allow, refuse, allow]),
         (_PRLIMIT, [_argument(0), _if(0, 1), allow, refuse]),
+        (_SETAFFINITY, [_argument(0), _if(0, 1), allow, refuse]),
         (_SETPRIORITY, [_argument(0), _if(_PRIO_USER, 1), refuse, _argument(1), _if(0, 1), allow, refuse]),
     ]
+
+
+def _pair(allow: _Instruction, refuse: _Instruction) -> list[_Instruction]:
+    """Two sockets of this machine, bound to each other for good."""
+    kinds = [_argument(1), (0x54, 0, 0, _KIND), _if(_STREAM, 1), allow, _if(_SEQPACKET, 1), allow]
+    return [_argument(0), _if(_AF_UNIX, len(kinds)), *kinds, refuse]
 
 
 def _on(number: int, *body: _Instruction) -> list[_Instruction]:

@@ -39,6 +39,7 @@ class Outside:
     udp: int
     local: Path
     abstract: str
+    datagram: Path
 
     def ways(self, server: Server) -> list[tuple[str, str]]:
         """Each a way and what to reach by it; none may lead anywhere."""
@@ -54,13 +55,14 @@ class Outside:
             *(("write", str(path)) for path in (state / "new", self.canary.with_name("new"), "/tmp/pinion-was-here")),
             ("mode", str(state)),
             *((way, pid) for way in ("memory", "peek", "trace", "descriptor") for pid in (front, sibling)),
-            *((way, pid) for way in ("signal", "limit", "nice") for pid in (front, sibling)),
+            *((way, pid) for way in ("signal", "limit", "nice", "pin") for pid in (front, sibling)),
             *((way, "") for way in ("device", "handle", "survive", "leave", "bind", "netlink", "root", "mount")),
             *((way, "") for way in ("isolate", "clone", "clone3", "type", "run")),
             *(("call", name) for name in ("io_uring_setup", "bpf", "userfaultfd", "perf_event_open", "add_key")),
             *(("call", name) for name in ("setns", "fsopen", "reboot")),
             *(("tcp", str(port)) for port in (self.tcp, server.url.rpartition(":")[2])),
             *(("udp", str(self.udp)), ("local", str(self.local)), ("local", f"@{self.abstract}")),
+            ("datagram", str(self.datagram)),
             ("python", f"print(open({canary!r}).read())"),
         ]
 
@@ -121,19 +123,21 @@ def outside(released: Repository) -> Iterator[Outside]:
         (root / "own" / "canary").write_text(SECRET)
         shared = opened.enter_context(tempfile.NamedTemporaryFile(dir="/dev/shm", prefix="pinion-canary-"))
         os.chmod(shared.name, 0o666)
-        tcp, udp, local, abstract = (
+        tcp, udp, local, abstract, datagram = (
             opened.enter_context(socket.socket(family, kind))
             for family, kind in (
                 (socket.AF_INET, socket.SOCK_STREAM),
                 (socket.AF_INET, socket.SOCK_DGRAM),
                 (socket.AF_UNIX, socket.SOCK_STREAM),
                 (socket.AF_UNIX, socket.SOCK_STREAM),
+                (socket.AF_UNIX, socket.SOCK_DGRAM),
             )
         )
         tcp.bind(("127.0.0.1", 0))
         udp.bind(("127.0.0.1", 0))
         local.bind(str(root / "own" / "socket"))
         abstract.bind(f"\0pinion-{os.getpid()}")
+        datagram.bind(str(root / "own" / "datagrams"))
         for listener in (tcp, local, abstract):
             listener.listen()
         yield Outside(
@@ -144,6 +148,7 @@ def outside(released: Repository) -> Iterator[Outside]:
             udp.getsockname()[1],
             root / "own" / "socket",
             f"pinion-{os.getpid()}",
+            root / "own" / "datagrams",
         )
 
 
@@ -191,7 +196,7 @@ def test_b11_no_way_out_of_a_models_process_leads_anywhere(
 def test_b11_unconfined_the_same_ways_lead_out(outside: Outside, before: Callable[[], list[str]]) -> None:
     """So the attempts are real; and that nothing is in force is said."""
     harmless = {"read", "symlink", "round", "signal", "tcp", "udp", "bind", "netlink", "local", "leave", "memfd"}
-    harmless |= {"run", "python", "limit", "clone3", "clone"}
+    harmless |= {"run", "python", "limit", "clone3", "clone", "datagram"}
     refused_to_all = {"/etc/shadow", "/dev/kmsg"}  # but to root
     with serving(outside, before, worker__sandbox="off").ready() as server:
         ways = [one for one in outside.ways(server) if one[0] in harmless and one[1] not in refused_to_all]

@@ -10,6 +10,7 @@ ARCHITECTURES = (0xC000003E, 0xC00000B7)
 READ, MMAP = (0, 63), (9, 222)
 MACHINES = pytest.mark.parametrize("machine", [0, 1], ids=["x86_64", "aarch64"])
 AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_ALG = 1, 2, 10, 16, 17, 38
+SOCK_STREAM, SOCK_SEQPACKET = 1, 5
 
 
 def run(machine: int, number: int, *arguments: int, network: bool = False, architecture: int | None = None) -> int:
@@ -23,6 +24,8 @@ def run(machine: int, number: int, *arguments: int, network: bool = False, archi
         at += 1
         if code == 0x20:
             word = struct.unpack_from("<I", data, value)[0]
+        elif code == 0x54:
+            word &= value
         elif code == 0x06:
             return int(value)
         else:
@@ -57,6 +60,16 @@ def test_sockets_are_refused_unless_the_network_is_granted_and_then_of_its_famil
 
 
 @MACHINES
+def test_a_pair_of_sockets_is_bound_to_each_other_for_good_unless_the_network_is_granted(machine: int) -> None:
+    number, flags = seccomp._SOCKETPAIR[machine], 0o2004000  # close on exec, and never wait
+    for family in range(64):
+        for kind in range(11):
+            allowed = family == AF_UNIX and kind in (SOCK_STREAM, SOCK_SEQPACKET)
+            assert run(machine, number, family, kind | flags) == (ALLOWED if allowed else REFUSED)
+            assert run(machine, number, family, kind | flags, network=True) == ALLOWED
+
+
+@MACHINES
 def test_a_clone_is_a_process_or_a_thread_and_never_a_namespace(machine: int) -> None:
     number, thread = seccomp._CLONE[machine], 0x3D0F00
     assert run(machine, number, 17) == run(machine, number, thread) == ALLOWED
@@ -78,6 +91,8 @@ def test_what_reaches_others_is_refused_and_the_same_for_oneself_is_not(machine:
         (seccomp._PRCTL, (1, 15), REFUSED),
         (seccomp._PRLIMIT, (0, 7), ALLOWED),
         (seccomp._PRLIMIT, (1234, 7), REFUSED),
+        (seccomp._SETAFFINITY, (0, 8), ALLOWED),
+        (seccomp._SETAFFINITY, (1234, 8), REFUSED),
         (seccomp._SETPRIORITY, (0, 0), ALLOWED),
         (seccomp._SETPRIORITY, (0, 1234), REFUSED),
         (seccomp._SETPRIORITY, (2, 0), REFUSED),

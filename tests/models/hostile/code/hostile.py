@@ -185,6 +185,11 @@ def renices(pid):
     return os.setpriority(os.PRIO_PROCESS, int(pid), 1)
 
 
+def pins(pid):
+    """pin: a process to the first core."""
+    return os.sched_setaffinity(int(pid), {min(os.sched_getaffinity(0))})
+
+
 def survives(_):
     """survive: the server's death."""
     return call("prctl", 1, 0)
@@ -253,6 +258,19 @@ def connects_local(address):
         one.settimeout(5)
         one.connect("\0" + address[1:] if address.startswith("@") else address)
         return "connected"
+
+
+def sends_local(address):
+    """datagram: send to a socket with a path, by one of a pair."""
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM, socket.SOCK_SEQPACKET):
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
+            with ours, theirs:
+                ours.connect(address)
+                return ours.send(b"was here")
+        except OSError as error:
+            refused = error
+    raise refused
 
 
 # Privileges, and the kernel
@@ -356,6 +374,7 @@ WAYS = {
     "signal": signals,
     "limit": limits,
     "nice": renices,
+    "pin": pins,
     "survive": survives,
     "leave": leaves,
     "fork": forks,
@@ -364,6 +383,7 @@ WAYS = {
     "bind": binds,
     "netlink": asks_kernel,
     "local": connects_local,
+    "datagram": sends_local,
     "root": becomes_root,
     "mount": mounts,
     "call": calls,
