@@ -8,12 +8,14 @@ for temporary files, which the system empties.
 
 import contextlib
 import fcntl
+import itertools
 import os
-import shutil
+import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _owned: dict[Path, int] = {}  # this process's folders, and the descriptors that hold their locks
 
 
@@ -48,13 +50,52 @@ def make(state: Path) -> Path:
 
 
 def remove(folder: Path) -> None:
-    """Remove a scratch folder, whatever permissions were set in it."""
-    for root, _, _ in os.walk(folder):
-        with contextlib.suppress(OSError):
-            Path(root).chmod(0o755)
-    shutil.rmtree(folder, ignore_errors=True)
+    """Remove a scratch folder, whatever is in it; what can't be removed is left to be swept.
+
+    A model wrote there, and may be writing still: nothing in it is reached by a path, on which a link could lead out.
+    """
+    with contextlib.suppress(OSError):
+        folder.chmod(0o700)
+        descriptor = os.open(folder, _FOLDER)
+        try:
+            _empty(descriptor)
+        finally:
+            os.close(descriptor)
+        folder.rmdir()
     if folder in _owned:
         os.close(_owned.pop(folder))
+
+
+def _empty(top: int) -> None:
+    """Remove all in an open folder. What is in folders of it is moved up first: no depth is too deep."""
+    mark = secrets.token_hex(8)
+    names = (f"{mark}-{number}" for number in itertools.count())
+    waiting = _cleared(top, top, names)
+    while waiting:
+        name = waiting.pop()
+        with contextlib.suppress(OSError):
+            descriptor = os.open(name, _FOLDER, dir_fd=top)
+            try:
+                waiting += _cleared(descriptor, top, names)
+            finally:
+                os.close(descriptor)
+            os.rmdir(name, dir_fd=top)
+
+
+def _cleared(folder: int, top: int, names: Iterator[str]) -> list[str]:
+    """Remove the files in an open folder, and move the folders in it to `top`, as `names` → their names there."""
+    with os.scandir(folder) as entries:
+        found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    moved = []
+    for name, is_folder in found:
+        with contextlib.suppress(OSError, ValueError):  # the latter where it is a link by now, which has no mode
+            if is_folder:
+                os.chmod(name, 0o700, dir_fd=folder, follow_symlinks=False)
+                moved.append(next(names))
+                os.rename(name, moved[-1], src_dir_fd=folder, dst_dir_fd=top)
+            else:
+                os.unlink(name, dir_fd=folder)
+    return moved
 
 
 @contextlib.contextmanager
@@ -100,7 +141,7 @@ def _lock(folder: Path, how: int) -> int:
 
     `OSError` where another's is in the way. Where there are no locks, nobody gets one to remove, and all may share.
     """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = os.open(folder, _FOLDER)
     try:
         fcntl.flock(descriptor, how)
     except OSError:

@@ -221,9 +221,8 @@ class Process:
             how = await over
         finally:
             self._writer.close()
-            how = await self._reap(child, memory, how)
-            scratch.remove(place)
-            self._end(how)
+            self._end(await self._reap(child, memory, how))
+            await asyncio.to_thread(scratch.remove, place)  # which may hold a million files
 
     async def _reap(self, child: asyncio.subprocess.Process, memory: Memory, how: str) -> str:
         """Wait for the child, killing it where it lives on without its connection → how it ended."""

@@ -44,6 +44,51 @@ def test_what_a_link_in_it_points_to_stays_as_it_was(tmp_path: Path) -> None:
     assert other.stat().st_mode & 0o777 == 0o700
 
 
+def test_a_link_that_takes_the_place_of_a_folder_meanwhile_leads_nowhere(tmp_path: Path) -> None:
+    """As a process might make it that a killed server left behind: it swaps the two as fast as it can."""
+    other = tmp_path / "other"
+    (other / "folder").mkdir(parents=True)
+    other.chmod(0o700)
+    for _ in range(10):
+        place = scratch.make(tmp_path)
+        for number in range(20):
+            (place / f"folder-{number}").mkdir()
+            (place / f"link-{number}").symlink_to(other)
+        with subprocess.Popen([sys.executable, "-c", SWAPPER, str(place)], stdout=subprocess.PIPE) as swapper:
+            assert swapper.stdout is not None
+            swapper.stdout.readline()
+            scratch.remove(place)
+            swapper.kill()
+        assert other.stat().st_mode & 0o777 == 0o700
+        assert (other / "folder").is_dir()
+
+
+SWAPPER = """
+import ctypes, os, sys
+os.chdir(sys.argv[1])
+swap = ctypes.CDLL(None).renameat2
+pairs = [(f"folder-{number}".encode(), f"link-{number}".encode()) for number in range(20)]
+print(flush=True)
+while True:
+    for folder, link in pairs:
+        swap(-100, folder, -100, link, 2)
+"""
+
+
+def test_folders_in_folders_are_removed_however_deep(tmp_path: Path) -> None:
+    place = scratch.make(tmp_path)
+    descriptor = os.open(place, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("folder", dir_fd=descriptor)
+        os.close(os.open("file", os.O_CREAT, dir_fd=descriptor))
+        inner = os.open("folder", os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = inner
+    os.close(descriptor)
+    scratch.remove(place)
+    assert not place.exists()
+
+
 def test_removing_what_is_not_there_is_nothing(tmp_path: Path) -> None:
     scratch.remove(tmp_path / "nowhere")
 
