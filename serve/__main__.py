@@ -24,12 +24,13 @@ from rich.console import Console
 from rich.table import Table
 
 from serve import app as composition
+from serve import files
 from serve import log as logging
 from serve.access import command as key
 from serve.access.access import Access
 from serve.access.documents import is_loopback
 from serve.artifact import history
-from serve.artifact.pin import FILENAME, Pin, read
+from serve.artifact.pin import FILENAME, MAX_BYTES, Pin, read
 from serve.artifact.snapshot import Snapshot
 from serve.errors import AccessUnreadable, PinUnreadable, RolloutFailed
 from serve.front.crowd import Crowd
@@ -177,7 +178,7 @@ def _pin(settings: Settings) -> Pin:
     try:
         if not settings.repo.is_dir():
             _exit(f"there is no folder {settings.repo}: name the git repository with --repo", 2)
-        return read((settings.repo / FILENAME).read_bytes())
+        return read(files.head(settings.repo / FILENAME, MAX_BYTES + 1))
     except FileNotFoundError:
         _exit(f"there is no {FILENAME} in {settings.repo}: promote a model first, or name another --repo", 2)
     except OSError as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 
+from serve import files
 from serve.errors import AccessUnreadable
 
 log = structlog.get_logger()
@@ -72,10 +73,7 @@ def _contents(paths: Sequence[Path]) -> Contents | str:
 
 
 def _content(path: Path) -> bytes:
-    if not path.is_file() and path.exists():  # a pipe would be waited for
-        raise ValueError(f"{path} is no file")
-    with path.open("rb") as file:
-        data = file.read(_MOST_BYTES + 1)
+    data = files.head(path, _MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:
         raise ValueError(f"{path} is over {_MOST_BYTES} bytes")
     return data

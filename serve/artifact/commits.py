@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from serve.artifact import git, history, pin
+from serve.artifact import git, history, pin, watch
 from serve.artifact.pin import FILENAME, Pin
 from serve.artifact.trust import CommitPolicy, Trust
 from serve.errors import CommitRefused, PinUnreadable
@@ -47,9 +47,9 @@ def origin(repo: Path, wanted: Pin, trust: Trust) -> Origin | None:
 def _bytes(repo: Path, wanted: Pin) -> bytes | None:
     """The content of models.dvc, as long as it says what is wanted."""
     try:
-        data = (repo / FILENAME).read_bytes()
+        data = watch.look(repo)
         return data if pin.read(data) == wanted else None
-    except (OSError, PinUnreadable):
+    except PinUnreadable:
         return None
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import platformdirs
 from configobj import ConfigObj, ConfigObjError
 
+from serve import files
 from serve.errors import PullFailed
 
 Configuration = Mapping[str, Mapping[str, Any]]
@@ -33,8 +34,7 @@ def read(path: Path) -> Configuration:
     """What the file says; nothing where there is none. `PullFailed` where it can't be read."""
     name = f".dvc/{path.name}" if path.parent.name == ".dvc" else "DVC's configuration of this machine"
     try:
-        with path.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
+        data = files.head(path, _MOST_BYTES + 1)
         if len(data) > _MOST_BYTES:
             raise PullFailed(f"{name} has over {_MOST_BYTES} bytes")
         parsed = ConfigObj(data.decode("utf-8").splitlines(), interpolation=False, raise_errors=True)
@@ -43,7 +43,8 @@ def read(path: Path) -> Configuration:
     except OSError as error:
         raise PullFailed(f"{name} can't be read: {error.strerror}") from error
     except (ConfigObjError, UnicodeDecodeError, RecursionError) as error:
-        told = str(error).splitlines()[0] if isinstance(error, ConfigObjError) else "it is no text"
+        # Not what stands there: that may be a password, or a line of whatever file a link leads to.
+        told = f"line {error.line_number} is none of DVC's" if isinstance(error, ConfigObjError) else "it is no text"
         raise PullFailed(f"{name} can't be read: {told}") from error
     sections = {name: value for name, value in parsed.dict().items() if isinstance(value, dict)}
     return {_section(name): _values(value, path.parent) for name, value in sections.items()}

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from serve import program
+from serve import files, program
 from serve.artifact import statement
 from serve.artifact.trust import Trust
 from serve.artifact.verify import manifest
@@ -39,8 +39,7 @@ async def require(folder: Path, model: str, trust: Trust) -> str:
 def _content(path: Path, model: str) -> bytes:
     """A byte more than it may have, at most."""
     try:
-        with path.open("rb") as file:
-            return file.read(statement.MAX_BYTES + 1)
+        return files.head(path, statement.MAX_BYTES + 1)
     except FileNotFoundError:
         raise SignatureMissing(model) from None
 

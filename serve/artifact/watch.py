@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 
+from serve import files
 from serve.artifact.pin import FILENAME, MAX_BYTES, Pin, read
 from serve.errors import PinUnreadable
 
@@ -20,8 +21,7 @@ log = structlog.get_logger()
 def look(repo: Path) -> bytes:
     """The bytes of models.dvc as they are now, up to one more than a pin may have; b'' where there is no such file."""
     try:
-        with (repo / FILENAME).open("rb") as file:
-            return file.read(MAX_BYTES + 1)
+        return files.head(repo / FILENAME, MAX_BYTES + 1)
     except OSError:
         return b""
 

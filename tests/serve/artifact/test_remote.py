@@ -263,6 +263,16 @@ def test_a_configuration_that_can_not_be_read_is_said(repo: Path, text: bytes) -
         of_operator(repo, None)
 
 
+def test_a17_a_configuration_that_can_not_be_read_is_not_repeated(repo: Path, tmp_path: Path) -> None:
+    """It may hold a password, or be a link to a file that is nobody's business."""
+    (tmp_path / "elsewhere").write_text("[core]\npassword: hunter2\n")
+    (repo / ".dvc" / "config").unlink(missing_ok=True)
+    (repo / ".dvc" / "config").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PullFailed) as refused:
+        of_operator(repo, None)
+    assert refused.value.message == ".dvc/config can't be read: line 2 is none of DVC's"
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

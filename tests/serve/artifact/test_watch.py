@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,6 +101,18 @@ def test_where_there_is_no_file_a_look_finds_nothing(tmp_path: Path) -> None:
     assert look(tmp_path) == b""
     (tmp_path / FILENAME).mkdir()
     assert look(tmp_path) == b""
+
+
+def test_a15_a_pipe_in_place_of_models_dvc_is_not_waited_for(tmp_path: Path) -> None:
+    """A link may lead to one of the server's own: it would stand still, and take what was for another."""
+    reading, writing = os.pipe()
+    (tmp_path / FILENAME).symlink_to(f"/proc/self/fd/{reading}")
+    assert look(tmp_path) == b""
+    os.write(writing, b"for another")
+    assert look(tmp_path) == b""
+    assert os.read(reading, 60) == b"for another"
+    os.close(reading)
+    os.close(writing)
 
 
 async def test_a15_while_a_pin_is_read_others_are_served(tmp_path: Path) -> None:
