@@ -13,7 +13,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from serve.artifact.snapshot import Recipe, require_exact
+from serve.artifact.snapshot import Recipe, require_exact, text_of
 from serve.errors import HashesMissing, SnapshotUnreadable
 
 FILENAME = "hashes.txt"
@@ -38,10 +38,10 @@ def packages(resolved: str) -> list[str]:
 def hashed(folder: Path, model: str, recipe: Recipe) -> Recipe:
     """The recipe with the hashes recorded in the model's folder, of each of its packages; `HashesMissing` without."""
     try:
-        written = (folder / FILENAME).read_text(encoding="utf-8")
+        written = text_of(folder / FILENAME)
     except FileNotFoundError:
         raise HashesMissing(model) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise SnapshotUnreadable(f"{FILENAME} can't be read: {error}") from error
     lines = tuple(line for line in written.split("\n") if line)
     try:

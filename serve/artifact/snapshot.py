@@ -13,6 +13,7 @@ read is `SnapshotUnreadable`.
 
 import contextlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,13 +24,15 @@ from packaging.requirements import InvalidRequirement, Requirement
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from serve import scratch
+from serve import files, scratch
 from serve.artifact.fetch import Store
 from serve.artifact.pin import PinnedModel
 from serve.artifact.verify import require
 from serve.errors import DigestMismatch, SnapshotUnreadable
 from serve.signature.spec import Signature, parse
 
+_MOST_BYTES = 64 * 2**20
+_RUN = re.compile(r"[!-~]{0,250}")
 # Neither '$' nor '\\', which uv and pip would expand and join, nor '#' or ' --', where more would begin.
 _EXACT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9._, -]*\])? ?== ?[A-Za-z0-9.!+_-]+( ?;[^\\$#;]*)?")
 
@@ -113,8 +116,8 @@ def opened(folder: Path, name: str, digest: str) -> Snapshot:
             signature(folder / "model"),
             recipe(folder),
             Promotion(
-                str(promotion.get("run", "")),
-                dict(promotion.get("metrics", {})),
+                _run(promotion.get("run", "")),
+                _metrics(promotion.get("metrics", {})),
                 bool(promotion["batchable"]),
                 promotion,
             ),
@@ -124,6 +127,20 @@ def opened(folder: Path, name: str, digest: str) -> Snapshot:
         raise SnapshotUnreadable(f"model '{name}': promotion.json or golden.json lacks {error}") from error
     except (TypeError, ValueError, AttributeError) as error:
         raise SnapshotUnreadable(f"model '{name}': promotion.json or golden.json is unreadable ({error})") from error
+
+
+def _run(recorded: Any) -> str:
+    """The run's id, which answers have in a header."""
+    if not isinstance(recorded, str) or _RUN.fullmatch(recorded) is None:
+        raise ValueError("its run is no id of one")
+    return recorded
+
+
+def _metrics(recorded: Mapping[str, Any]) -> Mapping[str, float]:
+    """By name, and finite, as JSON can say them."""
+    if not all(name.isprintable() and math.isfinite(value) for name, value in recorded.items()):
+        raise ValueError("a metric is no finite number")
+    return dict(recorded)
 
 
 def recipe(folder: Path) -> Recipe:
@@ -163,8 +180,8 @@ def recorded_python(model: Path) -> str:
 def requirements(path: Path) -> tuple[str, ...]:
     """The packages in an environment.txt; every line must be `name==version`, with a marker at most."""
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").split("\n")]
-    except (OSError, UnicodeDecodeError) as error:
+        lines = [line.strip() for line in text_of(path).split("\n")]
+    except (OSError, ValueError) as error:
         raise SnapshotUnreadable(f"{path.name} can't be read: {error}") from error
     found = sorted(line for line in lines if line and not line.startswith("#"))
     for line in found:
@@ -190,8 +207,8 @@ def require_exact(line: str, file: str) -> Requirement:
 
 def _yaml(path: Path) -> Mapping[str, Any]:
     try:
-        document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except (OSError, YAMLError, UnicodeDecodeError) as error:
+        document = YAML(typ="safe", pure=True).load(text_of(path))
+    except (OSError, YAMLError, ValueError, RecursionError) as error:
         raise SnapshotUnreadable(f"{path.name} can't be read: {str(error).splitlines()[0]}") from error
     if not isinstance(document, dict):
         raise SnapshotUnreadable(f"{path.name} is not a mapping")
@@ -200,9 +217,21 @@ def _yaml(path: Path) -> Mapping[str, Any]:
 
 def _json(path: Path) -> Any:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        document = json.loads(text_of(path), parse_constant=_refuse)
+    except (OSError, ValueError, RecursionError) as error:
         raise SnapshotUnreadable(f"{path.name} can't be read: {error}") from error
     if not isinstance(document, dict):
         raise SnapshotUnreadable(f"{path.name} is not an object")
     return document
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def text_of(path: Path) -> str:
+    """What a promotion wrote there, which is not much; ValueError where it is."""
+    data = files.head(path, _MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise ValueError(f"it has over {_MOST_BYTES} bytes")
+    return data.decode("utf-8")

@@ -10,6 +10,7 @@ from serve.artifact.verify import manifest, tree_digest
 from serve.errors import DigestMismatch, SnapshotUnreadable
 from serve.signature.spec import Signature, TensorSpec
 
+PROMOTION = '{"batchable": true, "run": %s, "metrics": {"loss": %s}}'
 TENSOR = '[{"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, 2]}}]'
 
 
@@ -73,6 +74,15 @@ def test_a_stored_folder_that_is_not_what_was_pinned_is_removed(folder: Path, tm
         ("golden.json", '{"cases": [], "rtol": "x", "atol": 0}', "golden.json is unreadable"),
         ("promotion.json", None, "promotion.json can't be read"),
         ("promotion.json", "{}", "lacks 'batchable'"),
+        ("promotion.json", PROMOTION % ('"a\\r\\nSet-Cookie: a=b"', "1"), "its run is no id of one"),
+        ("promotion.json", PROMOTION % ('"\\u00e4"', "1"), "its run is no id of one"),
+        ("promotion.json", PROMOTION % ("1", "1"), "its run is no id of one"),
+        ("promotion.json", PROMOTION % ('"a"', "NaN"), "NaN is no JSON"),
+        ("promotion.json", PROMOTION % ('"a"', "1e999"), "a metric is no finite number"),
+        ("promotion.json", PROMOTION % ('"a"', '"x"'), "promotion.json or golden.json is unreadable"),
+        ("promotion.json", "[" * 100_000, "promotion.json can't be read"),
+        ("golden.json", '{"cases": ' + "[" * 100_000, "golden.json can't be read"),
+        ("model/MLmodel", "a: " + "[" * 5_000, "MLmodel can't be read"),
     ],
 )
 def test_a_folder_that_no_promotion_writes_is_refused(folder: Path, path: str, text: str | None, told: str) -> None:
@@ -82,6 +92,14 @@ def test_a_folder_that_no_promotion_writes_is_refused(folder: Path, path: str, t
     with pytest.raises(SnapshotUnreadable) as caught:
         opened(folder, "digits", "sha256:0")
     assert told in caught.value.message
+
+
+@pytest.mark.parametrize("path", ["model/MLmodel", "golden.json", "promotion.json", "environment.txt"])
+def test_of_what_no_promotion_writes_not_all_is_read(folder: Path, path: str) -> None:
+    with (folder / path).open("r+b") as file:
+        file.truncate(2**40)
+    with pytest.raises(SnapshotUnreadable, match="it has over 67108864 bytes"):
+        opened(folder, "digits", "sha256:0")
 
 
 def test_without_a_python_env_the_flavor_says_the_python(folder: Path) -> None:
