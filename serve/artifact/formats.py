@@ -37,6 +37,7 @@ _DAMAGED = (
     lzma.LZMAError,
     SyntaxError,
 )
+_DICTIONARIES = (0x00, 0x10, 0x18, 0x20, 0x30, 0x40, 0x60, 0x80, 0xC0)  # sizes of LZMA's, of which this is a byte
 _UNREADABLE = (b"\x04\x22\x4d\x18", b"\x28\xb5\x2f\xfd", b"ZF0x")  # lz4, zstd, and what joblib once wrote
 
 _SAFER = {
@@ -98,9 +99,14 @@ def _any(members: Iterator[tuple[str, IO[bytes]]], depth: int) -> bool:
 
 def _zip(file: IO[bytes], depth: int) -> bool:
     with zipfile.ZipFile(file) as archive:
-        if any(name.endswith("/archive_format") and archive.read(name) == b"pt2" for name in archive.namelist()):
+        if any(name.endswith("/archive_format") and _says_pt2(archive, name) for name in archive.namelist()):
             return any(_of_exported(archive, name, depth) for name in archive.namelist())
     return _any(_of_zip(file), depth)
+
+
+def _says_pt2(archive: zipfile.ZipFile, name: str) -> bool:
+    with archive.open(name) as member:
+        return member.read(4) == b"pt2"
 
 
 def _of_exported(archive: zipfile.ZipFile, name: str, depth: int) -> bool:
@@ -178,6 +184,6 @@ _LOOKS: Mapping[bytes, Callable[[IO[bytes], int], bool]] = {
     b"\x1f\x8b": _of_gzip,
     b"BZh": _of_bz2,
     b"\xfd7zXZ\x00": _of_lzma,
-    b"\x5d\x00\x00": _of_lzma,
+    **{bytes((0x5D, 0x00, size)): _of_lzma for size in _DICTIONARIES},
     **{bytes((0x78, flags)): _of_zlib for flags in (0x01, 0x5E, 0x9C, 0xDA)},
 }

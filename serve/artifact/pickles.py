@@ -12,6 +12,7 @@ import re
 from typing import IO
 
 _MOST_BYTES = 16 * 2**20
+_MOST_SKIPPED = 2**30
 _MOST_OPCODES = 200_000
 _MARK = pickletools.markobject
 _ENDS = frozenset({"REDUCE", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "BUILD", "STOP"})  # all but the last are calls
@@ -49,12 +50,11 @@ class _Bounded:
 
 
 def _has(file: IO[bytes], size: int) -> bool:
-    """Whether so many bytes are left; where a compressed stream does not say, they may be."""
+    """Whether so many bytes are left, or as many as are worth unpacking to find out."""
     at = file.tell()
     try:
-        return file.seek(0, io.SEEK_END) - at >= size
-    except (ValueError, OSError):
-        return True
+        file.seek(min(size, _MOST_SKIPPED) - 1, io.SEEK_CUR)
+        return bool(file.read(1))
     finally:
         file.seek(at)
 

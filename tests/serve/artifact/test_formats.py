@@ -8,6 +8,7 @@ import os
 import pickle
 import random
 import tarfile
+import tracemalloc
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -86,6 +87,9 @@ PICKLED: dict[str, bytes] = {
     "bz2": bz2.compress(pickled()),
     "xz": lzma.compress(pickled()),
     "lzma": lzma.compress(pickled(), format=lzma.FORMAT_ALONE),
+    "lzma, of a small dictionary": lzma.compress(
+        pickled(), lzma.FORMAT_ALONE, filters=[{"id": lzma.FILTER_LZMA1, "dict_size": 4096}]
+    ),
     "gzip in bz2": bz2.compress(gzip.compress(pickled())),
     "compressed more deeply than is looked": gzip.compress(gzip.compress(gzip.compress(gzip.compress(b"data")))),
     "lz4, which can't be looked into": b"\x04\x22\x4d\x18" + b"x" * 100,
@@ -217,3 +221,15 @@ def test_looking_runs_nothing(tmp_path: Path) -> None:
         (tmp_path / "x").write_bytes(data)
         is_pickled(tmp_path / "x")
     assert not canary.exists()
+
+
+def test_of_what_is_packed_no_more_is_unpacked_than_is_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / "bomb"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model/archive_format", bytes(2**27))
+    tracemalloc.start()
+    try:
+        assert not is_pickled(path)
+        assert tracemalloc.get_traced_memory()[1] < 2**23
+    finally:
+        tracemalloc.stop()
