@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import struct
 from dataclasses import dataclass, field
 from typing import Any, Callable, NamedTuple, Optional, Sequence, Union
@@ -29,6 +30,7 @@ MAGIC = b"PNN1"
 PREFIX = struct.Struct("<4sIQ")
 MAX_HEADER_BYTES = 64 * 2**20
 MAX_BODY_BYTES = 2**31
+MAX_EMPTY = 2**20  # lists around nothing, which no byte of a body pays for
 
 JSON = "json"  # dtype of a part whose data is a UTF-8 JSON list (one element an item) or any JSON value
 BASE64 = "base64"  # the same, each element a base64 string standing for bytes
@@ -421,5 +423,7 @@ def _value_in(plain: dict[str, Any], cursor: _Cursor) -> Value:
 
 
 def _part_in(plain: dict[str, Any], cursor: _Cursor) -> Part:
-    columns = tuple(plain.get("columns", ()))
-    return Part(plain["name"], plain["dtype"], tuple(plain["shape"]), cursor.take(plain["bytes"]), columns)
+    columns, shape = tuple(plain.get("columns", ())), tuple(plain["shape"])
+    if 0 in shape and math.prod(size for size in shape if size) > MAX_EMPTY:
+        raise WireError(f"a part of shape {shape} holds nothing, and more lists than can be written")
+    return Part(plain["name"], plain["dtype"], shape, cursor.take(plain["bytes"]), columns)

@@ -9,14 +9,19 @@ _BESIDE_BYTES = 2**20  # that a message may have beside its answers
 
 
 class Connection(asyncio.BufferedProtocol):
-    """The server's end of the socket: calls `received` with each message; `over` says how it ended."""
+    """The server's end of the socket: calls `received` with each reply; `over` says how it ended.
+
+    Who speaks without being asked is hung up on: a model that never stops would leave the server no time for others.
+    """
 
     def __init__(self, received: Callable[[wire.Message], None]) -> None:
         self.over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._received, self._assembler = received, wire.Assembler()
+        self._is_asked = False
 
     def expect(self, asked: wire.Message, max_answer_bytes: int) -> None:
-        """From now on, take no more than may be answered to this, whatever the model's process announces."""
+        """Take one reply, and no more than may be answered to this, whatever the model's process announces."""
+        self._is_asked = True
         self._assembler.most_bytes = _answers(asked) * max_answer_bytes + _BESIDE_BYTES
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -25,6 +30,9 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         try:
             for message in self._assembler.take(nbytes):
+                if not self._is_asked:
+                    raise wire.WireError("it spoke out of turn")
+                self._is_asked = False
                 self._received(message)
         except wire.WireError as error:
             self._finish(str(error))

@@ -164,6 +164,7 @@ def predict(**part: Any) -> dict[str, Any]:
         (predict(shape=None), "unreadable frame: TypeError"),
         ({"message": "batch", "value": {"kind": "array", "parts": []}, "params": {}}, "unreadable frame: KeyError"),
         ({"message": "results", "value": {"kind": "array"}, "seconds": 0}, "unreadable frame: KeyError"),
+        (predict(shape=[1, 2**31, 0], bytes=0), "more lists than can be written"),
         (predict(columns=5), "unreadable frame: TypeError"),
         ({"message": "ping"}, "has more bytes than its header announces"),
     ],

@@ -225,6 +225,17 @@ async def test_no_more_is_taken_from_a_process_than_was_asked_for(asked: wire.Me
     assert "larger than what was asked for" in connection.over.result()
 
 
+async def test_who_speaks_without_being_asked_is_hung_up_on() -> None:
+    received = list[wire.Message]()
+    connection = Connection(received.append)
+    connection.expect(wire.Ping(), 0)
+    told = b"".join(bytes(one) for one in wire.encode(wire.Pong())) * 3
+    connection.get_buffer(-1)[: len(told)] = told
+    connection.buffer_updated(len(told))
+    assert received == [wire.Pong()]
+    assert connection.over.result() == "it spoke out of turn"
+
+
 @pytest.mark.parametrize(
     ("device", "ours", "seen"),
     [
