@@ -144,7 +144,8 @@ def _grpc_door(
     from serve.front.grpc import server as grpc  # 20 MB, which most servers never need
 
     service = grpc.Service(rollout, readiness, inference, bodies, release, access.gate)
-    return grpc.listening(service, http.host, http.grpc_port, http.max_body_bytes, shutdown, access.certificates)
+    limits = grpc.CallLimits(http.max_body_bytes, http.max_connections, http.header_timeout_seconds)
+    return grpc.listening(service, http.host, http.grpc_port, limits, shutdown, access.certificates)
 
 
 def make_access(settings: Settings) -> Access:

@@ -9,7 +9,7 @@ import contextlib
 import functools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 import grpc.aio
@@ -37,6 +37,19 @@ _SERVICE = "inference.GRPCInferenceService"
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Method = Callable[[Any, Context], Awaitable[Any]]
+
+_MOST_STREAMS = 100  # of a connection, as others have it
+_PING_MS, _PONG_MS = 60_000, 20_000  # how soon a silent caller is asked whether it is there, and must say so
+_IDLE_MS = 300_000  # without a call; clients connect anew by themselves
+
+
+class CallLimits(NamedTuple):
+    """What callers may take: bytes of a message, calls at once, seconds until a connection has begun."""
+
+    message_bytes: int
+    calls: int
+    begin_seconds: float
+
 
 # What each call asks of its caller, as `serve.front.guard` has it for the same over HTTP.
 NEEDS = {
@@ -169,7 +182,7 @@ async def listening(
     service: Service,
     host: str,
     port: int,
-    max_message_bytes: int,
+    limits: CallLimits,
     shutdown: Shutdown,
     certificates: Certificates | None = None,
 ) -> AsyncIterator[None]:
@@ -178,11 +191,16 @@ async def listening(
     In plain text where there are no certificates.
     """
     options = [
-        ("grpc.max_receive_message_length", max_message_bytes),
+        ("grpc.max_receive_message_length", limits.message_bytes),
         ("grpc.max_send_message_length", -1),
         ("grpc.so_reuseport", 0),  # else two servers could share a port, and each get half of the calls
+        ("grpc.max_concurrent_streams", _MOST_STREAMS),
+        ("grpc.server_handshake_timeout_ms", int(limits.begin_seconds * 1000)),
+        ("grpc.keepalive_time_ms", _PING_MS),
+        ("grpc.keepalive_timeout_ms", _PONG_MS),
+        ("grpc.max_connection_idle_ms", _IDLE_MS),
     ]
-    server = grpc.aio.server(options=options)
+    server = grpc.aio.server(options=options, maximum_concurrent_rpcs=limits.calls)
     server.add_generic_rpc_handlers((service.handlers,))
     shown = f"[{host}]" if ":" in host else host
     address = f"{shown}:{port}"

@@ -1,5 +1,6 @@
 """The server's own composition, over HTTP and gRPC, while no release is live: it is there, and not ready."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from serve.front.readiness import Readiness
 from serve.inference import Inference
 from serve.settings import ArtifactSettings, Settings
 from serve.shutdown import Shutdown
+from tests.forms import within
 from tests.serve.front.doorway import GENEROUS
 
 SERVICE = "/inference.GRPCInferenceService/"
@@ -46,13 +48,20 @@ def service(settings: Settings) -> server.Service:
     return server.Service(rollout, readiness, inference, Bodies(1000, 1000), "1.2.3")
 
 
+LIMITS = server.CallLimits(message_bytes=1000, calls=100, begin_seconds=1.0)
+
+
 @pytest.fixture
-async def channel(service: server.Service) -> AsyncIterator[grpc.aio.Channel]:
+async def address(service: server.Service) -> AsyncIterator[str]:
     with capture_logs() as logged:
-        async with server.listening(service, "127.0.0.1", 0, 1000, Shutdown(0.0, 1.0)):
-            address = next(line["address"] for line in logged if line["event"] == "listening for gRPC")
-            async with grpc.aio.insecure_channel(address) as one:
-                yield one
+        async with server.listening(service, "127.0.0.1", 0, LIMITS, Shutdown(0.0, 1.0)):
+            yield next(line["address"] for line in logged if line["event"] == "listening for gRPC")
+
+
+@pytest.fixture
+async def channel(address: str) -> AsyncIterator[grpc.aio.Channel]:
+    async with grpc.aio.insecure_channel(address) as one:
+        yield one
 
 
 @pytest.mark.parametrize(
@@ -128,6 +137,17 @@ async def test_grpc_refuses_with_a_status_of_its_own(
     assert told in (refused.value.details() or "")
 
 
+@pytest.mark.parametrize("said", [b"", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"])
+async def test_who_connects_to_the_grpc_door_and_does_not_begin_is_shown_out(address: str, said: bytes) -> None:
+    host, port = address.split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(said)
+    async with asyncio.timeout(within(10.0)):
+        while await reader.read(4096):
+            pass
+    writer.close()
+
+
 async def test_bytes_that_are_no_message_are_refused(channel: grpc.aio.Channel) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await channel.unary_unary(SERVICE + "ModelInfer")(b"\xff\xff")
@@ -139,5 +159,5 @@ async def test_a_port_in_use_is_not_shared(service: server.Service) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(RuntimeError):
-            async with server.listening(service, "127.0.0.1", port, 1000, Shutdown(0.0, 1.0)):
+            async with server.listening(service, "127.0.0.1", port, LIMITS, Shutdown(0.0, 1.0)):
                 pass
