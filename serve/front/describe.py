@@ -112,4 +112,4 @@ def _field(field: Column | TensorSpec) -> Mapping[str, Any]:
 
 
 def _param(param: Param) -> Mapping[str, Any]:
-    return {"name": param.name, "type": words(param.type), "default": param.default, "shape": param.shape}
+    return {"name": param.name, "type": words(param.type), "default": param.told, "shape": param.shape}

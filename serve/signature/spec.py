@@ -5,6 +5,7 @@ MLflow known here writes (such as Spark's vectors) is read as `AnyType`: MLflow 
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -93,6 +94,11 @@ class Param:
     default: Any
     shape: tuple[int, ...] | None
 
+    @property
+    def told(self) -> Any:
+        """The default as JSON can say it: null where it is no finite number."""
+        return _finite(self.default)
+
 
 @dataclass(frozen=True, slots=True)
 class Uniform:
@@ -172,7 +178,7 @@ def parse(recorded: Mapping[str, Any] | None, *, type_hint: bool = False) -> Sig
         return Signature()
     columns, tensors = _schema(recorded.get("inputs"))
     out_columns, out_tensors = _schema(recorded.get("outputs"))
-    params = json.loads(recorded["params"]) if recorded.get("params") else []
+    params = _entries(recorded.get("params"))
     return Signature(
         columns,
         tensors,
@@ -183,10 +189,25 @@ def parse(recorded: Mapping[str, Any] | None, *, type_hint: bool = False) -> Sig
 
 
 def _schema(text: str | None) -> tuple[tuple[Column, ...], tuple[TensorSpec, ...]]:
-    entries = json.loads(text) if text else []
+    entries = _entries(text)
     tensors = tuple(_tensor(entry) for entry in entries if entry["type"] == "tensor")
     columns = tuple(_column(entry) for entry in entries if entry["type"] != "tensor")
     return columns, tensors
+
+
+def _entries(text: str | None) -> Any:
+    """What MLflow wrote as JSON; a `ValueError` also where half a surrogate pair is in it, which has no UTF-8."""
+    entries = json.loads(text) if text else []
+    json.dumps(entries, ensure_ascii=False).encode()
+    return entries
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, list):
+        return [_finite(one) for one in value]
+    return {key: _finite(one) for key, one in value.items()} if isinstance(value, dict) else value
 
 
 def _column(entry: Mapping[str, Any]) -> Column:

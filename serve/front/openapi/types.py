@@ -126,7 +126,7 @@ def param(declared: Param) -> Schema:
         found = _PARAMS.get(declared.type, {"type": "null"}) if isinstance(declared.type, str) else {"type": "null"}
     if declared.shape is not None:
         found = array(found)
-    return {**found, "default": declared.default}
+    return {**found, "default": declared.told}
 
 
 def tensor(spec: TensorSpec, axis: int = 0) -> Schema:

@@ -1,4 +1,5 @@
 import json
+import math
 from typing import Any
 
 import pytest
@@ -132,3 +133,19 @@ def test_without_inputs_and_with_type_hints_mlflow_reads_the_data() -> None:
 def test_what_mlflow_does_not_write_raises_one_of_the_errors_promised(broken: Any) -> None:
     with pytest.raises((ValueError, KeyError, TypeError, AttributeError)):
         parse(broken)
+
+
+@pytest.mark.parametrize(
+    ("default", "told"),
+    [(math.nan, None), (-math.inf, None), (0.5, 0.5), ([1.0, math.nan], [1.0, None]), ({"a": math.inf}, {"a": None})],
+)
+def test_a_default_that_is_no_finite_number_stays_what_it_is_and_is_told_as_null(default: Any, told: Any) -> None:
+    """`missing`, say, is NaN for models of trees."""
+    (param,) = parse(recorded(params=[{"name": "missing", "type": "double", "default": default}])).params
+    assert repr(param.default) == repr(default)
+    assert param.told == told
+
+
+def test_a_name_that_can_not_be_told_is_refused() -> None:
+    with pytest.raises(ValueError, match="surrogates"):
+        parse(recorded(inputs=[{"type": "double", "name": "\ud800"}]))
