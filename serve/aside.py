@@ -107,7 +107,10 @@ class Aside:
         if trace:
             raise RuntimeError(f"it failed aside:\n{trace}")
         if error is not None:
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # or its trace would hold it, and with it the body, until the collector comes by
         return result  # type: ignore[no-any-return]  # of `work`, by way of bytes
 
 
@@ -142,8 +145,9 @@ class _Process:
         with contextlib.suppress(ProcessLookupError):
             self._child.kill()
         await self._child.wait()
-        if self._exchange is not None:  # its thread sees the end of the stream now
-            await asyncio.gather(self._exchange, return_exceptions=True)
+        exchange, self._exchange = self._exchange, None  # its error would hold it, and us hold that: a cycle
+        if exchange is not None:  # its thread sees the end of the stream now
+            await asyncio.gather(exchange, return_exceptions=True)
         self._incoming.close()
         self._end.close()
 

@@ -6,6 +6,7 @@ ended it.
 """
 
 import asyncio
+import copy
 
 from serve.child.wire import Value
 from serve.errors import ServeError
@@ -29,7 +30,7 @@ class Chunks:
         """The next chunk, or the error that ended the stream. Cancelling loses nothing."""
         await self._changed.wait()
         if self._chunk is None:
-            raise self._error or StopAsyncIteration
+            raise copy.copy(self._error) or StopAsyncIteration  # a copy, for the reason that `Reply` has
         chunk, self._chunk = self._chunk, None
         if not self.over.done():
             self._changed.clear()

@@ -5,6 +5,7 @@ Owned by the event loop.
 """
 
 import asyncio
+import copy
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -32,9 +33,13 @@ class Reply:
         return isinstance(self._error, asyncio.CancelledError)
 
     def result(self) -> Any:
-        """What it was settled with; an error is raised."""
+        """What it was settled with; an error is raised, as a copy.
+
+        A trace holds all it went through, such as a request's body, and whoever raised it may hold the reply: the
+        error itself, with one, would keep all of that until the collector comes by.
+        """
         if self._error is not None:
-            raise self._error
+            raise copy.copy(self._error)
         if self._result is _NOTHING:
             raise asyncio.InvalidStateError("the reply is not there yet")
         return self._result
@@ -56,7 +61,7 @@ class Reply:
     def set_exception(self, error: BaseException) -> None:
         """Settle it with an error, where nothing has."""
         if not self.done():
-            self._error = error
+            self._error = copy.copy(error)  # which has no trace
             self._tell()
 
     def cancel(self) -> None:

@@ -1,12 +1,15 @@
 """Work done aside, in real processes: results, refusals, deaths, callers that leave, and the server's own end."""
 
 import asyncio
+import contextlib
+import gc
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+import weakref
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -38,6 +41,23 @@ async def running(processes: int = 1) -> AsyncIterator[Aside]:
 
 def refuse(error: ServeError) -> None:
     raise error
+
+
+def refuse_inputs(_: Any) -> None:
+    raise InvalidInputs("they are wrong")
+
+
+def sleep(_: Any) -> None:
+    time.sleep(3600)
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """What is in a cycle stays."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
 
 
 async def test_little_work_is_done_at_once_and_starts_no_process() -> None:
@@ -123,6 +143,20 @@ async def test_work_whose_caller_left_is_stopped_and_the_next_is_done() -> None:
                 await aside.run(MIDDLING, time.sleep, 3600)
         assert not psutil.pid_exists(pid)
         assert await aside.run(MIDDLING, len, "next") == 4
+
+
+async def test_what_was_refused_or_left_is_not_held(uncollected: None) -> None:
+    async with running() as aside:
+        refused, left = np.zeros(1000), np.zeros(1000)
+        refs = [weakref.ref(refused), weakref.ref(left)]
+        with contextlib.suppress(InvalidInputs):
+            await aside.run(MIDDLING, refuse_inputs, refused)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await aside.run(MIDDLING, sleep, left)
+        del refused, left
+        await aside.run(MIDDLING, len, "next")
+        assert [one() is None for one in refs] == [True, True]
 
 
 async def test_one_that_waits_its_turn_leaves_as_soon_as_its_caller_does() -> None:

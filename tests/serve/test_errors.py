@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 
 from serve import errors
@@ -34,6 +36,8 @@ from serve import errors
 )
 def test_an_error_builds_its_sentence_from_what_it_knows(error: errors.ServeError, message: str) -> None:
     assert error.message == str(error) == message
+    copied = copy.copy(error)
+    assert (type(copied), str(copied), vars(copied)) == (type(error), message, vars(error))
 
 
 def test_what_a_model_raised_is_kept_from_its_callers() -> None:

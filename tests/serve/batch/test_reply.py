@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import gc
 import weakref
 
@@ -65,6 +66,22 @@ def test_what_a_listener_holds_is_let_go_without_the_garbage_collector() -> None
         assert gone() is None
     finally:
         gc.enable()
+
+
+def test_an_error_holds_nothing_of_those_it_is_raised_to() -> None:
+    shared = NotReady("no")
+    replies = [Reply(), Reply()]
+    for one in replies:
+        one.set_exception(shared)
+    gone = [_raised_to(one) for one in replies]
+    assert [one() for one in gone] == [None, None]
+
+
+def _raised_to(reply: Reply) -> "weakref.ref[Caller]":
+    caller = Caller()
+    with contextlib.suppress(NotReady):
+        reply.result()
+    return weakref.ref(caller)
 
 
 async def test_it_can_be_awaited_before_and_after_it_is_settled() -> None:
