@@ -62,9 +62,10 @@ soak: .venv/.dev  ## load, switches and kills for MINUTES=n; writes docs/reliabi
 fuzz: .venv/.dev  ## a million inputs for each parser of what others send, with how many a second
 	python -m tests.fuzz $(ARGS)
 
-docs: .venv/.dev  ## regenerate the pages made from code
-	python docs/generate_settings.py > docs/settings.md
+docs: .venv/.dev  ## regenerate the pages made from code, and build the site of all pages in site/
+	for page in settings commands routes errors; do python docs/generate_$$page.py > docs/$$page.md || exit 1; done
 	python -m tests.types.page > docs/types.md
+	mkdocs build --strict --quiet
 
 lock: .venv/.uv  ## resolve requirements/*.txt anew (plain name==version lines, no addresses)
 	$(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
@@ -85,7 +86,7 @@ lock: .venv/.uv  ## resolve requirements/*.txt anew (plain name==version lines, 
 	@sed -i -E '/^(nvidia-|cuda-|triton)/d' requirements/dev.txt requirements/bench-*.txt
 
 clean:  ## remove what was built here (never models.dvc, remote/ or mlflow.db)
-	rm -rf .venv .venv-clients .venv-bench .bench .pinion .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-clients .venv-bench .bench .pinion site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .venv/.uv: requirements/uv.txt
 	@command -v git >/dev/null || { echo "Pinion needs git on PATH, and found none: install git and run make again." >&2; exit 1; }
