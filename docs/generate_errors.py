@@ -110,9 +110,12 @@ def lines() -> Iterator[str]:
     for branch, title, told in BRANCHES:
         yield f"\n## {title}\n\n{told}\n"
         on_wire = not issubclass(branch, RolloutFailed | AccessUnreadable)
-        yield "| code | " + ("status | gRPC | " if on_wire else "") + "what it means | what to do |"
-        yield "|---|---|---|---|---|" if on_wire else "|---|---|---|"
+        yield "| code | " + ("status | " if on_wire else "") + "what it means | what to do |"
+        yield "|---|---|---|---|" if on_wire else "|---|---|---|"
         yield from (_row(kind, on_wire=on_wire) for kind in _kinds(branch))
+    yield "\n## Over gRPC\n\nThe same errors, with the protocol's own names of statuses.\n\n| | status |\n|---|---|"
+    for name in dict.fromkeys(RPC_STATUS.values()):
+        yield f"| `{name}` | {', '.join(str(code) for code, its in RPC_STATUS.items() if its == name)} |"
 
 
 def _kinds(branch: type[ServeError]) -> list[type[ServeError]]:
@@ -125,7 +128,7 @@ def _kinds(branch: type[ServeError]) -> list[type[ServeError]]:
 def _row(kind: type[ServeError], *, on_wire: bool) -> str:
     again = " ↻" if issubclass(kind, RolloutFailed) and kind.transient else ""
     number = status(_bare(kind))
-    wire = f"{number} | `{RPC_STATUS[number]}` | " if on_wire else ""
+    wire = f"{number} | " if on_wire else ""
     meaning = " ".join((kind.__doc__ or "").split("\n\n")[0].split())
     return f"| `{kind.code}`{again} | {wire}{meaning} | {MENDS[kind.code]} |"
 

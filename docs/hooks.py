@@ -34,7 +34,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         mark, text, link, anchor = match.groups(default="")
         place = in_site(posixpath.normpath(posixpath.join(posixpath.dirname(source), link)))
         if place is None or files.get_file_from_path(place) is None:
-            return mark + text if text.startswith("`") else f"{text} (`{Path(link).name}`)"
+            return mark + text if text.startswith("`") else f"{text}, `{Path(link).name}`"
         return f"{mark}[{text}]({posixpath.relpath(place, posixpath.dirname(here) or '.')}{anchor})"
 
     return _LINK.sub(led, markdown)

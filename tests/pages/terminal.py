@@ -1,7 +1,7 @@
 """A person's terminals, as a page has them: one to type in, and others where something stays. A context manager.
 
-Blocks are typed in order, as they stand; whichever fails is named with what it printed. What a page says of port
-8000 is typed with a free one, and nothing else is changed.
+Blocks are typed in order, as they stand; whichever fails is named with what it printed. Where a page names a port, a
+free one is typed in its place; nothing else is changed.
 """
 
 import os
@@ -19,6 +19,7 @@ from typing import IO
 from tests.pages.blocks import RUN, Block, Use
 
 _DONE = "-- typed --"
+_PORTS = ("8000", "5000", "8080", "8081", "8082", "3000")
 
 
 def free_port() -> int:
@@ -82,12 +83,13 @@ class Terminal:
     """Where a page is typed, in `folder`, with these variables."""
 
     def __init__(self, folder: Path, scratch: Path, environment: Mapping[str, str]) -> None:
-        self.port = free_port()
+        self._ports = {port: str(free_port()) for port in _PORTS}
         self._scratch, self._staying, self._count, self._mark = scratch, list[Staying](), 0, 0
+        (scratch / ".curlrc").write_text("no-progress-meter\n")  # as it draws none on a person's terminal
         self._bash = subprocess.Popen(
             ["bash", "-e", "-o", "pipefail"],
             cwd=folder,
-            env={**environment, "PINION_HTTP__PORT": str(self.port), "COLUMNS": "120"},
+            env={**environment, "PINION_HTTP__PORT": self._ports["8000"], "CURL_HOME": str(scratch), "COLUMNS": "120"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -113,9 +115,8 @@ class Terminal:
             if block.use in RUN:
                 printed = self._run(block, seconds)
             elif block.use is Use.OUTPUT:
-                assert as_shown(block.text, printed, self.port), (
-                    f"{block.where} shows\n{block.text}\nand it was\n{printed}"
-                )
+                shown = self._with_ports(block.text)
+                assert as_shown(shown, printed), f"{block.where} shows\n{shown}\nand it was\n{printed}"
 
     def ask(self, command: str) -> str:
         """What a command prints there."""
@@ -136,9 +137,8 @@ class Terminal:
     def _file(self, text: str, language: str) -> Path:
         """The block as a file that bash reads."""
         self._count += 1
-        text = re.sub(r"\b8000\b", str(self.port), text)
         file = self._scratch / f"{self._count}.{language}"
-        file.write_text(text)
+        file.write_text(self._with_ports(text))
         if language == "python":
             file = file.with_suffix(".bash")
             file.write_text(f"python {shlex.quote(str(file.with_suffix('.python')))}")
@@ -156,14 +156,16 @@ class Terminal:
             printed += line
         raise AssertionError(f"{where} failed:\n{file.read_text()}\n{printed}")
 
+    def _with_ports(self, text: str) -> str:
+        return re.sub(rf"\b({'|'.join(_PORTS)})\b", lambda match: self._ports[match[0]], text)
+
     def _pipes(self) -> tuple[IO[str], IO[str]]:
         assert self._bash.stdin is not None
         assert self._bash.stdout is not None
         return self._bash.stdin, self._bash.stdout
 
 
-def as_shown(shown: str, printed: str, port: int = 8000) -> bool:
+def as_shown(shown: str, printed: str) -> bool:
     """Whether what was printed is what a page shows: … stands for anything, and spaces at ends of lines for nothing."""
     plain = [re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE).strip("\n") for text in (shown, printed)]
-    pattern = ".*".join(re.escape(part.replace("8000", str(port))) for part in plain[0].split("…"))
-    return re.fullmatch(pattern, plain[1], re.DOTALL) is not None
+    return re.fullmatch(".*".join(map(re.escape, plain[0].split("…"))), plain[1], re.DOTALL) is not None
