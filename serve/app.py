@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, disable_created_metrics
 from prometheus_client.process_collector import ProcessCollector
 from starlette.types import ASGIApp
 
-from serve import log, scratch
+from serve import log, scratch, vitals
 from serve.access import documents
 from serve.access.access import Access
 from serve.access.certificates import Certificates
@@ -72,20 +72,25 @@ def build(settings: Settings, shutdown: Shutdown, crowd: Crowd, access: Access |
     readiness = Readiness(rollout, shutdown)
     bodies = Bodies(settings.http.max_body_bytes, settings.http.max_held_bytes)
     release = version("pinion-serve")
+    vitals.tell_of_the_door(metrics, readiness, crowd, bodies)
+    vitals.tell_of_access(metrics, access)
+    vitals.tell_of_the_server(metrics, release, settings.batch.max_waiting_rows)
+    alive = vitals.Vitals(metrics, settings.state)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         pins = watch.pins(settings.repo, settings.rollout.watch_interval_seconds)
         following = asyncio.create_task(rollout.follow(pins))
         ending = asyncio.create_task(_refuse_what_is_left(rollout, shutdown))
+        looking = asyncio.create_task(alive.follow())
         try:
-            door = _grpc_door(settings, rollout, readiness, inference, bodies, release, shutdown, access)
+            door = _grpc_door(settings, rollout, readiness, inference, bodies, release, shutdown, access, metrics)
             async with access.followed(), door:
                 yield
         finally:
-            following.cancel()
-            ending.cancel()
-            await asyncio.gather(following, ending, return_exceptions=True)
+            for task in (following, ending, looking):
+                task.cancel()
+            await asyncio.gather(following, ending, looking, return_exceptions=True)
             await _close(rollout, shutdown)
             await aside.close()
 
@@ -136,6 +141,7 @@ def _grpc_door(
     release: str,
     shutdown: Shutdown,
     access: Access,
+    metrics: Metrics,
 ) -> contextlib.AbstractAsyncContextManager[None]:
     """Open where a port for it is set."""
     http = settings.http
@@ -143,7 +149,7 @@ def _grpc_door(
         return contextlib.nullcontext()
     from serve.front.grpc import server as grpc  # 20 MB, which most servers never need
 
-    service = grpc.Service(rollout, readiness, inference, bodies, release, access.gate)
+    service = grpc.Service(rollout, readiness, inference, bodies, release, metrics, access.gate)
     return grpc.listening(service, http.host, http.grpc_port, http.max_body_bytes, shutdown, access.certificates)
 
 
@@ -158,24 +164,29 @@ def make_access(settings: Settings) -> Access:
     if http.tls_certificate is not None:
         certificates = Certificates(http.tls_certificate, http.tls_key, http.tls_client_ca)
         files.append(Followed("certificates", certificates.paths, certificates.take))
+    unreadable: dict[str, Callable[[], bool]] = {one.what: one.is_unreadable for one in files}
     if files:
         work.append(functools.partial(follow, files))
     if settings.auth.issuer is not None and settings.auth.audience is not None:
-        tokens, asking = _tokens(settings.auth, settings.auth.issuer, settings.auth.audience)
+        tokens, asking, unreadable["issuer"] = _tokens(settings.auth, settings.auth.issuer, settings.auth.audience)
         work.append(asking)
     gate = Gate(keys, tokens) if keys is not None or tokens is not None else None
-    return Access(gate, certificates, work)
+    return Access(gate, certificates, work, unreadable)
 
 
-def _tokens(auth: AuthSettings, issuer: str, audience: str) -> tuple[Known, Work]:
-    """Who knows the issuer's tokens, and what is done for that while the server runs."""
+def _tokens(auth: AuthSettings, issuer: str, audience: str) -> tuple[Known, Work, Callable[[], bool]]:
+    """Who knows the issuer's tokens, what is done for that while the server runs, and whether it fails."""
     from serve.access.issuer import Issuer  # memory, which most servers never need
     from serve.access.tokens import Rules, Tokens
 
     documents.require_safe(issuer)
     asked = Issuer(issuer)
     scopes = {word: Scope(scope) for word, scope in auth.scopes.items()}
-    return Tokens(asked, Rules(audience, auth.algorithms, auth.scope_claim, scopes)), asked.follow
+    return (
+        Tokens(asked, Rules(audience, auth.algorithms, auth.scope_claim, scopes)),
+        asked.follow,
+        lambda: asked.failing,
+    )
 
 
 def make_shutdown(settings: Settings) -> Shutdown:
@@ -206,7 +217,7 @@ def make_metrics() -> Metrics:
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     metrics = Metrics(registry)
-    metrics.lost_lines.count = log.lost
+    metrics.lost_lines.tell(log.lost)
     return metrics
 
 
@@ -219,7 +230,9 @@ def make_rollout(settings: Settings, metrics: Metrics) -> Rollout:
         hold_seconds=settings.rollout.hold_seconds,
         fall_back_after=settings.rollout.fall_back_after,
     )
-    return Rollout(make_loader(settings, metrics), options, metrics)
+    rollout = Rollout(make_loader(settings, metrics), options, metrics)
+    vitals.tell_of_releases(metrics, rollout)
+    return rollout
 
 
 def make_loader(settings: Settings, metrics: Metrics) -> Loader:

@@ -114,6 +114,7 @@ class Loader:
         with working(f"pulling {pin.size / 1e6:.1f} MB"):
             pulled = await fetch.fetch(self._store, pin, self._options.pull)
         if pulled:
+            self._metrics.last_pull.set_to_current_time()
             log.info("pulled", models=[model.name for model in pin.models], bytes=pin.size, files=pin.files)
         if not all(self._leases.take(folder) for folder in folders):
             raise PullFailed("a snapshot was removed from the state folder as soon as it was there")

@@ -8,7 +8,6 @@ may be loading. One task, `follow`, makes releases; another watches the newest w
 """
 
 import asyncio
-import contextlib
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
@@ -67,6 +66,7 @@ class Rollout:
         self.held: Live | None = None
         self.desired: Pin | None = None
         self.failure: Failure | None = None
+        self._asked = 0.0  # when git began to ask for what is desired
         self._loader, self._options, self._metrics = loader, options, metrics
         self._sleep, self._chance = sleep, chance
         self._trial: asyncio.Task[None] | None = None
@@ -82,6 +82,12 @@ class Rollout:
         """Whether every live model has a worker that can answer."""
         return self.live is not None and self.live.ready
 
+    @property
+    def pending_since(self) -> float:
+        """When git began to ask for what is not live, as seconds since 1970; 0 where what it asks for is live."""
+        is_live = self.live is not None and self.live.pin == self.desired
+        return 0.0 if is_live else self._asked
+
     def stand_in(self, deployed: Deployed) -> Deployed | None:
         """Who may answer in the place of `deployed`, whose pool fails or is gone: what is live by now, else held."""
         for release in (self.live, self.held):
@@ -95,7 +101,7 @@ class Rollout:
         attempt: asyncio.Task[None] | None = None
         try:
             async for pin in pins:
-                self.desired = pin
+                self.desired, self._asked = pin, time.time()
                 await _cancelled(attempt)
                 self.failure = None
                 attempt = asyncio.create_task(self._until_live(pin))
@@ -123,12 +129,14 @@ class Rollout:
             models = await self._load(pin, await self._loader.prepare(pin))
         before, older = self.models, _older(origin, self.live)
         self._switch(Live(pin, {model.name: models[model.name] for model in pin.models}, origin, older))
-        self._announce(before)
+        self._announce()
+        seconds = time.monotonic() - began
+        self._metrics.rollout_seconds.observe(seconds)
         log.info(
             "release live",
             started=sorted(name for name, one in models.items() if before.get(name) is not one),
             kept=sorted(name for name, one in models.items() if before.get(name) is one),
-            seconds=round(time.monotonic() - began, 1),
+            seconds=round(seconds, 1),
         )
 
     def _warm(self, pin: Pin) -> dict[str, Deployed] | None:
@@ -167,6 +175,7 @@ class Rollout:
             pause = min(pause * 2, self._options.longest_retry_seconds)
         self.failure = None
         self._metrics.rollouts.labels("live").inc()
+        self._metrics.release_live.set_to_current_time()
         await self._collect()
 
     async def _collect(self) -> None:
@@ -210,8 +219,8 @@ class Rollout:
 
     def _fall_back(self, held: Live, error: FellBack) -> None:
         """The same assignment again. What failed is ended at once: what it took is asked of its stand-in."""
-        failed, before, self.live, self.held, self._trial = self.live, self.models, held, None, None
-        self._announce(before)
+        failed, self.live, self.held, self._trial = self.live, held, None, None
+        self._announce()
         self._note_failure(error)
         for one in self._unused(failed):
             self._leave(one, one.pool.stop())
@@ -226,16 +235,13 @@ class Rollout:
             self._trial.cancel()
             self._trial = None
 
-    def _announce(self, before: Mapping[str, Deployed]) -> None:
+    def _announce(self) -> None:
         self._metrics.live.clear()
         for name, one in self.models.items():
             run = one.snapshot.promotion.run
             self._metrics.live.labels(name, one.snapshot.digest, one.revision, run).set(1)
-            self._metrics.queue_rows.labels(name).set_function(one.pool.waiting)
+            self._metrics.requests.expect(name, one.revision)
             log.info("live", model=name, revision=one.revision[:12], digest=one.snapshot.digest[:19], run=run)
-        for name in before.keys() - self.models.keys():
-            with contextlib.suppress(KeyError):
-                self._metrics.queue_rows.remove(name)
 
     def _running(self) -> list[Deployed]:
         """Every model that has workers."""
@@ -254,14 +260,9 @@ class Rollout:
             self._leave(one, one.pool.drain(self._options.drain_timeout_seconds))
 
     def _leave(self, deployed: Deployed, ending: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(self._gone(ending))
+        task = asyncio.create_task(ending)
         self._leaving[task] = deployed
         task.add_done_callback(self._leaving.pop)
-
-    async def _gone(self, ending: Coroutine[None, None, None]) -> None:
-        await ending
-        for one in self.models.values():  # after a rollback one may have the labels that this pool just took away
-            one.pool.count()
 
 
 def _older(origin: Origin | None, before: Live | None) -> bool:

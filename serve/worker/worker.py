@@ -124,7 +124,6 @@ class Worker:
         await process.stop()
         log.info("worker recycled", model=self._shared.name, pid=process.pid, memory_mb=used // 2**20)
         self._shared.metrics.worker_recycles.labels(self._shared.name).inc()
-        self._shared.changed()
 
     async def _serve(self, process: Process, batch: list[Entry], rows: int) -> None:
         """Answer a batch of so many rows, or a stream; whatever fails here costs no more than that one."""
@@ -209,7 +208,6 @@ class Worker:
         shared.metrics.worker_deaths.labels(shared.name).inc()
         log.warning("worker died", model=shared.name, pid=dead.pid, how=dead.how, restart_in_seconds=pause)
         await dead.stop()
-        shared.changed()
         while True:
             self._give_up_where_hopeless()
             if self._successor is not None:
@@ -217,7 +215,6 @@ class Worker:
                 break
             await asyncio.sleep(pause)
             self.process = self._spawn(self._command)
-            shared.changed()
             try:
                 await self.process.start(shared.limits.load_timeout_seconds)
                 break
@@ -229,7 +226,6 @@ class Worker:
                     self._give_up()
         log.info("worker replaced", model=shared.name, pid=self.process.pid)
         shared.given_up = False
-        shared.changed()
 
     def _give_up_where_hopeless(self) -> None:
         if self._shared.backoff.hopeless and not self._shared.alive():

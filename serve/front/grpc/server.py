@@ -26,7 +26,9 @@ from serve.front.grpc import open_inference_pb2 as pb
 from serve.front.open_inference import metadata
 from serve.front.readiness import Readiness
 from serve.front.status import RPC_STATUS, in_one, status
+from serve.front.timed import Timed
 from serve.inference import Inference
+from serve.metrics import Metrics
 from serve.request import InferenceRequest
 from serve.rollout import Rollout
 from serve.shutdown import Shutdown
@@ -59,9 +61,11 @@ class Service:
         inference: Inference,
         bodies: Bodies,
         version: str,
+        metrics: Metrics,
         gate: Gate | None = None,
     ) -> None:
         self._rollout, self._readiness, self._inference = rollout, readiness, inference
+        self._timed = Timed(inference, metrics, "grpc")
         self._bodies, self._version, self._gate = bodies, version, gate
 
     @property
@@ -119,8 +123,12 @@ class Service:
             body.count(reading.size)
             response = await self._inference.infer(request)
             answer = await self._inference.written(request, response, messages.answer)
+        except ServeError as error:
+            self._timed.refused(request, RPC_STATUS[status(error)], request.received)
+            raise
         finally:
             body.release()
+        self._timed.answered(response.model, "OK", request.received)
         await context.send_initial_metadata(response.lineage)
         return answer
 
