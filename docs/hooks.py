@@ -1,4 +1,4 @@
-"""What mkdocs asks while it builds the site: the pages of the repository's root join those of docs/.
+"""What mkdocs asks while it builds the site: those of the repository's root and of deploy/ join those of docs/.
 
 Links are written as they hold in the repository, where people read them too. Here each is made to lead to the page it
 means; one to a file that is no page of the site, such as a test, becomes that file's name.
@@ -13,22 +13,28 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
-OF_ROOT = ("ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+ELSEWHERE = {
+    "ARCHITECTURE.md": "architecture.md",
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
+    "deploy/README.md": "deploy.md",
+}  # pages that are not in docs/, and where they are in the site
 
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!\w+:|#)([^)\s#]+)(#[^)\s]*)?\)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """The root's pages, under their own names in lower case, as every other's is."""
-    for name in OF_ROOT:
-        files.append(File.generated(config, name.lower(), abs_src_path=str(ROOT / name)))
+    """The pages that are not in docs/, under names like every other's."""
+    for path, place in ELSEWHERE.items():
+        files.append(File.generated(config, place, abs_src_path=str(ROOT / path)))
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """The page with its links as they hold in the site."""
     here = page.file.src_uri
-    source = here.upper()[: -len(".MD")] + ".md" if here.upper()[: -len(".MD")] + ".md" in OF_ROOT else f"docs/{here}"
+    source = next((path for path, place in ELSEWHERE.items() if place == here), f"docs/{here}")
 
     def led(match: re.Match[str]) -> str:
         mark, text, link, anchor = match.groups(default="")
@@ -42,8 +48,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 def in_site(path: str) -> str | None:
     """Where the site has a file of the repository; None where it has not."""
-    if path in OF_ROOT:
-        return path.lower()
+    if path in ELSEWHERE:
+        return ELSEWHERE[path]
     if path == "README.md":
         return "index.md"
     if path == "docs/decisions":
