@@ -63,7 +63,7 @@ fuzz: .venv/.dev  ## a million inputs for each parser of what others send, with 
 	python -m tests.fuzz $(ARGS)
 
 docs: .venv/.dev  ## regenerate the pages made from code, and build the site of all pages in site/
-	for page in settings commands routes errors metrics; do python docs/generate_$$page.py > docs/$$page.md || exit 1; done
+	for page in settings options routes errors metrics; do python docs/generate_$$page.py > docs/$$page.md || exit 1; done
 	python deploy/grafana/source/generate.py > deploy/grafana/pinion.json
 	python -m tests.types.page > docs/types.md
 	mkdocs build --strict --quiet

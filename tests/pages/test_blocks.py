@@ -148,8 +148,8 @@ def _block(use: Use, text: str, *, note: str = "", language: str = "bash") -> Bl
 
 
 def _options() -> dict[str, set[str]]:
-    """Every command of ours, as docs/commands.md has it, with its options."""
-    parts = re.split(r"^#+ `(.+?)`$", (ROOT / "docs" / "commands.md").read_text(), flags=re.MULTILINE)
+    """Every command of ours, as docs/options.md has it, with its options."""
+    parts = re.split(r"^#+ `(.+?)`$", (ROOT / "docs" / "options.md").read_text(), flags=re.MULTILINE)
     pairs = zip(parts[1::2], parts[2::2], strict=True)
     return {name: {"--help", *re.findall(r"(?<![\w-])--?[a-z][a-z-]*", told)} for name, told in pairs}
 

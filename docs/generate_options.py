@@ -1,4 +1,4 @@
-"""docs/commands.md from the commands themselves: `python docs/generate_commands.py > docs/commands.md`."""
+"""docs/options.md from the commands themselves: `python docs/generate_options.py > docs/options.md`."""
 
 import re
 import sys
@@ -12,7 +12,7 @@ from promote.__main__ import cli as promote
 from serve.__main__ import cli as serve
 from train.__main__ import cli as train
 
-HEAD = """# Commands
+HEAD = """# Commands and their options
 
 What each command takes; `--help` says the same. Settings of the server that have no option here are
 [environment variables](settings.md)."""
