@@ -38,9 +38,11 @@ BRANCHES: Sequence[tuple[type[ServeError], str, str]] = (
      "again by themselves, with growing pauses; the others as soon as git changes."),
     (AccessUnreadable, "The operator must look: who is let in", "Whoever was let in before still is. At start it is "
      "exit code 2."),
+    (ServeError, "The operator must look: the machine", "The server does not start: exit code 2."),
 )  # fmt: skip
 
-_FAMILIES = (SignatureRefused, AccessUnreadable)  # never raised themselves
+_ON_WIRE = (RequestRejected, Unavailable, ModelFailed, InternalError)
+_FAMILIES = (ServeError, SignatureRefused, AccessUnreadable)  # never raised themselves
 
 MENDS = {
     "malformed_request": "Send JSON with exactly one of the keys in [HTTP](http.md); the sentence names the place.",
@@ -55,6 +57,7 @@ MENDS = {
     "not_acceptable": "Ask by `Accept` for a format that [the answer has](outputs.md).",
     "model_not_found": "Take a name from `/models`. With several models live, name one in the path.",
     "version_not_found": "Leave the version out, or take it from `/models`: the live one is the only one.",
+    "release_not_found": "Take a revision from `/history`: at least 7 digits of it.",
     "not_found": "Take a path from [the routes](routes.md).",
     "method_not_allowed": "The header `Allow` says which methods the route takes.",
     "unauthenticated": "Show a key or token: [who may ask](http.md#who-may-ask).",
@@ -100,6 +103,7 @@ MENDS = {
     "signer_unknown": "Sign with a key in `PINION_TRUST__KEYS`, or add the signer's.",
     "keys_unreadable": "The log names the line of the file of keys that is broken: mend it, or make it anew.",
     "certificate_unreadable": "Give the server's user the files to read; certificate and key must belong together.",
+    "socket_unusable": "See what the service manager hands over: a listening stream socket for each port.",
     "issuer_unreachable": "See that `PINION_AUTH__ISSUER` answers from this machine.",
 }  # fmt: skip
 
@@ -108,19 +112,23 @@ def lines() -> Iterator[str]:
     """The page, line by line."""
     yield HEAD
     for branch, title, told in BRANCHES:
+        if not (kinds := _kinds(branch)):
+            continue
         yield f"\n## {title}\n\n{told}\n"
-        on_wire = not issubclass(branch, RolloutFailed | AccessUnreadable)
+        on_wire = branch in _ON_WIRE
         yield "| code | " + ("status | " if on_wire else "") + "what it means | what to do |"
         yield "|---|---|---|---|" if on_wire else "|---|---|---|"
-        yield from (_row(kind, on_wire=on_wire) for kind in _kinds(branch))
+        yield from (_row(kind, on_wire=on_wire) for kind in kinds)
     yield "\n## Over gRPC\n\nThe same errors, with the protocol's own names of statuses.\n\n| | status |\n|---|---|"
     for name in dict.fromkeys(RPC_STATUS.values()):
         yield f"| `{name}` | {', '.join(str(code) for code, its in RPC_STATUS.items() if its == name)} |"
 
 
 def _kinds(branch: type[ServeError]) -> list[type[ServeError]]:
-    """Those that are raised: each with a code of its own, in the order of the errors' drawing."""
+    """Those of a branch that are raised, each with a code of its own; by status, and by name."""
     there = [one for one in vars(errors).values() if inspect.isclass(one) and issubclass(one, branch)]
+    if branch is ServeError:
+        there = [one for one in there if not issubclass(one, tuple(other for other, *_ in BRANCHES[:-1]))]
     raised = [one for one in there if "code" in vars(one) and one not in _FAMILIES]
     return sorted(raised, key=lambda one: (status(_bare(one)), one.code))
 
