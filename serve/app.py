@@ -28,7 +28,7 @@ from serve.artifact import watch
 from serve.artifact.fetch import PullLimits, Store
 from serve.artifact.trust import Trust
 from serve.aside import Aside
-from serve.front import scoring
+from serve.front import past, scoring
 from serve.front.bodies import Bodies
 from serve.front.crowd import Crowd, Limits, places
 from serve.front.endpoint import Endpoint
@@ -93,6 +93,7 @@ def build(settings: Settings, shutdown: Shutdown, crowd: Crowd, access: Access |
     endpoints: dict[str, ASGIApp | scoring.Handler] = {
         **_predicting(inference, metrics, bodies),
         **scoring.handlers(readiness, inference),
+        **past.handlers(past.Past(make_store(settings), make_pull_limits(settings), rollout)),
         **open_inference.routes(rollout, readiness, inference, infer, release),
     }
     default_model = settings.rollout.default_model
@@ -219,7 +220,8 @@ def make_rollout(settings: Settings, metrics: Metrics) -> Rollout:
         hold_seconds=settings.rollout.hold_seconds,
         fall_back_after=settings.rollout.fall_back_after,
     )
-    return Rollout(make_loader(settings, metrics), options, metrics)
+    loader = make_loader(settings, metrics)
+    return Rollout(loader, options, metrics, attempts=loader.attempts)
 
 
 def make_loader(settings: Settings, metrics: Metrics) -> Loader:
@@ -242,19 +244,29 @@ def make_loader(settings: Settings, metrics: Metrics) -> Loader:
         threads=settings.threads,
         environment=settings.worker.environment,
         keep_releases=settings.artifact.keep_releases,
-        pull=PullLimits(
-            timeout_seconds=settings.artifact.pull_timeout_seconds,
-            stall_seconds=settings.artifact.stall_seconds,
-            max_bytes=settings.artifact.max_bytes,
-            max_files=settings.artifact.max_files,
-        ),
+        pull=make_pull_limits(settings),
         build_timeout_seconds=settings.worker.build_timeout_seconds,
         golden_timeout_seconds=settings.rollout.golden_timeout_seconds,
         from_source=settings.worker.build_from_source,
         trust=make_trust(settings),
         confinement=settings.confinement,
     )
-    return Loader(Store(settings.repo, settings.state, settings.artifact.remote), options, metrics)
+    return Loader(make_store(settings), options, metrics)
+
+
+def make_store(settings: Settings) -> Store:
+    """Where things are, by these settings."""
+    return Store(settings.repo, settings.state, settings.artifact.remote)
+
+
+def make_pull_limits(settings: Settings) -> PullLimits:
+    """What a pull may take."""
+    return PullLimits(
+        timeout_seconds=settings.artifact.pull_timeout_seconds,
+        stall_seconds=settings.artifact.stall_seconds,
+        max_bytes=settings.artifact.max_bytes,
+        max_files=settings.artifact.max_files,
+    )
 
 
 def make_trust(settings: Settings) -> Trust:
