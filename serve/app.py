@@ -28,6 +28,7 @@ from serve.artifact import watch
 from serve.artifact.fetch import PullLimits, Store
 from serve.artifact.trust import Trust
 from serve.aside import Aside
+from serve.attempts import Attempts
 from serve.front import past, scoring
 from serve.front.bodies import Bodies
 from serve.front.crowd import Crowd, Limits, places
@@ -50,15 +51,21 @@ from serve.worker.pool import PoolLimits
 Work = Callable[[], Coroutine[Any, Any, None]]
 
 
-def build(settings: Settings, shutdown: Shutdown, crowd: Crowd, access: Access | None = None) -> FastAPI:
+def build(
+    settings: Settings,
+    shutdown: Shutdown,
+    crowd: Crowd,
+    access: Access | None = None,
+    attempts: Attempts | None = None,
+) -> FastAPI:
     """The ASGI application for these settings, for those whom `access` lets in, which ends as `shutdown` says.
 
-    It counts whom `crowd` refuses.
+    It counts whom `crowd` refuses, and notes in `attempts` what is tried. Its `state.rollout` is what is live.
     """
     access = access or Access()
     metrics = make_metrics()
     crowd.count = functools.partial(metrics.requests.count, "", "")
-    rollout = make_rollout(settings, metrics)
+    rollout = make_rollout(settings, metrics, attempts)
     aside = Aside(settings.http.aside_processes, confinement=Confinement(settings.worker.sandbox))
     inference = Inference(
         rollout,
@@ -97,7 +104,9 @@ def build(settings: Settings, shutdown: Shutdown, crowd: Crowd, access: Access |
         **open_inference.routes(rollout, readiness, inference, infer, release),
     }
     default_model = settings.rollout.default_model
-    return application(rollout, readiness, endpoints, metrics, lifespan, release, default_model, access.gate)
+    app = application(rollout, readiness, endpoints, metrics, lifespan, release, default_model, access.gate)
+    app.state.rollout = rollout
+    return app
 
 
 def _predicting(inference: Inference, metrics: Metrics, bodies: Bodies) -> dict[str, ASGIApp]:
@@ -211,7 +220,7 @@ def make_metrics() -> Metrics:
     return metrics
 
 
-def make_rollout(settings: Settings, metrics: Metrics) -> Rollout:
+def make_rollout(settings: Settings, metrics: Metrics, attempts: Attempts | None = None) -> Rollout:
     """The rollout these settings describe."""
     options = RolloutOptions(
         drain_timeout_seconds=settings.rollout.drain_timeout_seconds,
@@ -220,11 +229,11 @@ def make_rollout(settings: Settings, metrics: Metrics) -> Rollout:
         hold_seconds=settings.rollout.hold_seconds,
         fall_back_after=settings.rollout.fall_back_after,
     )
-    loader = make_loader(settings, metrics)
+    loader = make_loader(settings, metrics, attempts)
     return Rollout(loader, options, metrics, attempts=loader.attempts)
 
 
-def make_loader(settings: Settings, metrics: Metrics) -> Loader:
+def make_loader(settings: Settings, metrics: Metrics, attempts: Attempts | None = None) -> Loader:
     """The loader these settings describe, over a state folder made ready; `OSError` where that is of no use."""
     scratch.begin(settings.state)
     options = LoaderOptions(
@@ -251,7 +260,7 @@ def make_loader(settings: Settings, metrics: Metrics) -> Loader:
         trust=make_trust(settings),
         confinement=settings.confinement,
     )
-    return Loader(make_store(settings), options, metrics)
+    return Loader(make_store(settings), options, metrics, attempts)
 
 
 def make_store(settings: Settings) -> Store:

@@ -94,7 +94,8 @@ class Loader:
         self, store: Store, options: LoaderOptions, metrics: Metrics, attempts: Attempts | None = None
     ) -> None:
         self._store, self._options, self._metrics = store, options, metrics
-        self.attempts = attempts or Attempts()  # where it says what it does; not its own to begin or to end
+        # where it says what it does; not its own to begin or to end
+        self.attempts = attempts if attempts is not None else Attempts()
         self._leases = Leases()
 
     async def admit(self, pin: Pin) -> Origin | None:

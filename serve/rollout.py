@@ -60,7 +60,8 @@ class Rollout:
         self.held: Live | None = None
         self.desired: Pin | None = None
         self.failure: Failure | None = None
-        self.attempts = attempts or Attempts()  # the loader's own, where they are to tell what it does
+        # the loader's own, where they are to tell what it does
+        self.attempts = attempts if attempts is not None else Attempts()
         self._loader, self._options, self._metrics = loader, options, metrics
         self._sleep, self._chance = sleep, chance
         self._trial: asyncio.Task[None] | None = None

@@ -4,9 +4,9 @@ Two pins say which models are added, removed, changed or kept, and their metrics
 comes from its small files, as a `Snapshot`; where these are not at hand it is left out, and `unknown` says why.
 
 A change is breaking where a request that was taken before may be refused after it, or where an answer may lack what was
-in it, or have it in another type. `/predict` refuses what a signature does not name: so an input or a param that is gone
-breaks who sends it, as a new one does which must be there. A type that becomes another one counts as breaking, though
-some values are both.
+in it, or have it in another type. `/predict` refuses what a signature does not name: so an input or a param that is
+gone breaks who sends it, as a new one does which must be there. A type that becomes another one counts as breaking,
+though some values are both.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,7 +45,7 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A change of the signature: what (`inputs`, `outputs` or `params`), whose, from and to; '' where it is not there."""
+    """A change of the signature: what (`inputs`, `outputs`, `params`), whose, from and to; '' where it is not there."""
 
     place: str
     name: str
@@ -56,7 +56,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Golden requests before and after, how many are the same, and of these the answers that differ, each in a sentence."""
+    """Golden requests before and after, how many are the same, and which answers to these differ, and how."""
 
     before: int
     after: int
@@ -108,9 +108,7 @@ class Changes:
         return {"models": models, "breaking": self.breaking, "unknown": self.unknown}
 
 
-def between(
-    before: Pin | None, after: Pin | None, snapshots: Mapping[str, Snapshot], unknown: str = ""
-) -> Changes:
+def between(before: Pin | None, after: Pin | None, snapshots: Mapping[str, Snapshot], unknown: str = "") -> Changes:
     """What changes from `before` to `after`; `snapshots` are those at hand, by digest."""
     old, new = _by_name(before), _by_name(after)
     names = sorted(old.keys() | new.keys())
@@ -241,7 +239,7 @@ def _told(spec: _Spec | None) -> str:
 def golden(before: Golden, after: Golden) -> Answers:
     """The golden answers of two models, of which the later must agree with the earlier within its tolerance."""
     new = [(case["request"], case["predictions"]) for case in after.cases]
-    shared, told = 0, []
+    shared, told = 0, list[str]()
     for at, case in enumerate(before.cases):
         found = next((predictions for request, predictions in new if request == case["request"]), _NONE)
         if found is _NONE:

@@ -112,9 +112,7 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
         raise
 
 
-async def pull(
-    scratch: dvc.Scratch, pin: Pin, limits: PullLimits, told: Callable[[int], object] = int
-) -> Listing:
+async def pull(scratch: dvc.Scratch, pin: Pin, limits: PullLimits, told: Callable[[int], object] = int) -> Listing:
     """`dvc pull` in a scratch checkout that holds models.dvc → the MD5 of every pinned file.
 
     `PullFailed` names what could not be had; no object that this pull cut short is in the cache then.
@@ -124,8 +122,8 @@ async def pull(
             pinned = await listed(scratch, pin, limits)
             await _pull(scratch, pin, pinned, limits, told)
     except TimeoutError:
-        told = f"the pull took longer than {limits.timeout_seconds:g} seconds and was stopped"
-        raise PullFailed(told) from None
+        why = f"the pull took longer than {limits.timeout_seconds:g} seconds and was stopped"
+        raise PullFailed(why) from None
     return pinned
 
 

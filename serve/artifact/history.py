@@ -41,7 +41,7 @@ def releases(repo: Path, revision: str = "HEAD", most: int | None = None) -> tup
 
 
 def pin_at(repo: Path, revision: str) -> tuple[str, Pin | None] | None:
-    """The commit that `revision` names, and the pin in it (None: none that can be read); None where it names no commit."""
+    """The commit that `revision` names, with its pin (None: none that can be read); None where it names no commit."""
     named = git.answer(repo, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     if not named:
         return None

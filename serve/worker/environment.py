@@ -181,7 +181,7 @@ def search_path(outer: Mapping[str, str]) -> str:
 
 
 async def uv(arguments: Sequence[str], timeout_seconds: float, told: Callable[[str], object] = str) -> str:
-    """Run uv → its stdout; its reason in one line as `EnvironmentFailed`. `told` hears each thing that it says it does."""
+    """Run uv → its stdout; its reason in one line as `EnvironmentFailed`. `told` hears what it says meanwhile."""
     # Where we were started, there may be a uv.toml that is not the operator's.
     command = (find_uv_bin(), "--no-config", *arguments)
     async with program.started(command, uv_environment(os.environ)) as process:

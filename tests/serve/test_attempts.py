@@ -54,7 +54,13 @@ def test_a_step_that_fails_is_told_with_its_seconds_too() -> None:
 
 def test_tries_that_end_alike_are_one_attempt_which_counts_them() -> None:
     tried = attempts()
-    for models, outcome in ((A, "live"), (B, "pull_failed"), (B, "pull_failed"), (B, "pull_failed"), (A, "pull_failed")):
+    for models, outcome in (
+        (A, "live"),
+        (B, "pull_failed"),
+        (B, "pull_failed"),
+        (B, "pull_failed"),
+        (A, "pull_failed"),
+    ):
         tried.begin(models)
         tried.end(outcome, "why" if outcome != "live" else "")
     assert told(tried) == [("live", 1), ("pull_failed", 3), ("pull_failed", 1)]

@@ -109,7 +109,9 @@ def models() -> Schema:
 
 
 def rollouts() -> Schema:
-    return _get("rollouts", "What was tried to go live, and how it ended", {"200": _json("The newest last", "Rollouts")})
+    return _get(
+        "rollouts", "What was tried to go live, and how it ended", {"200": _json("The newest last", "Rollouts")}
+    )
 
 
 def live() -> Schema:

@@ -83,7 +83,11 @@ BREAKING: dict[str, tuple[Signature, Signature, list[Field]]] = {
         Signature(columns=(X, Y)),
         [Field("inputs", "y", "", "double", True)],
     ),
-    "an input that is gone": (Signature(columns=(X, Y)), Signature(columns=(X,)), [Field("inputs", "y", "double", "", True)]),
+    "an input that is gone": (
+        Signature(columns=(X, Y)),
+        Signature(columns=(X,)),
+        [Field("inputs", "y", "double", "", True)],
+    ),
     "an input of another type": (
         Signature(columns=(X,)),
         Signature(columns=(Column("x", "float", True),)),
@@ -109,7 +113,11 @@ BREAKING: dict[str, tuple[Signature, Signature, list[Field]]] = {
         Signature(columns=(X,)),
         [Field("inputs", "x", "<f8 [-1]", "double", True)],
     ),
-    "an output that is gone": (Signature(outputs=(X, Y)), Signature(outputs=(X,)), [Field("outputs", "y", "double", "", True)]),
+    "an output that is gone": (
+        Signature(outputs=(X, Y)),
+        Signature(outputs=(X,)),
+        [Field("outputs", "y", "double", "", True)],
+    ),
     "an output of another type": (
         Signature(outputs=(X,)),
         Signature(outputs=(Column("x", ArrayType("double"), True),)),
@@ -130,7 +138,11 @@ BREAKING: dict[str, tuple[Signature, Signature, list[Field]]] = {
         Signature(params=(Param("p", "double", [0.5], (-1,)),)),
         [Field("params", "p", "double = 0.5", "Array(double) = [0.5]", True)],
     ),
-    "a signature where there was none": (Signature(), Signature(columns=(X,)), [Field("inputs", "x", "", "double", True)]),
+    "a signature where there was none": (
+        Signature(),
+        Signature(columns=(X,)),
+        [Field("inputs", "x", "", "double", True)],
+    ),
 }
 HARMLESS: dict[str, tuple[Signature, Signature, list[Field]]] = {
     "nothing": (Signature(columns=(X,), outputs=(Y,)), Signature(columns=(X,), outputs=(Y,)), []),
@@ -154,14 +166,22 @@ HARMLESS: dict[str, tuple[Signature, Signature, list[Field]]] = {
         Signature(tensors=(TensorSpec(None, "<f4", (-1, -1)),)),
         [Field("inputs", "0", "<f4 [-1, 2]", "<f4 [-1, -1]", False)],
     ),
-    "a signature that says nothing now": (Signature(columns=(X,)), Signature(), [Field("inputs", "x", "double", "", False)]),
+    "a signature that says nothing now": (
+        Signature(columns=(X,)),
+        Signature(),
+        [Field("inputs", "x", "double", "", False)],
+    ),
     "a new output": (Signature(outputs=(X,)), Signature(outputs=(X, Y)), [Field("outputs", "y", "", "double", False)]),
     "an output that is always there now": (
         Signature(outputs=(Column("x", "double", False),)),
         Signature(outputs=(X,)),
         [Field("outputs", "x", "double, may be missing", "double", False)],
     ),
-    "a new param": (Signature(), Signature(params=(Param("p", "long", 1, None),)), [Field("params", "p", "", "long = 1", False)]),
+    "a new param": (
+        Signature(),
+        Signature(params=(Param("p", "long", 1, None),)),
+        [Field("params", "p", "", "long = 1", False)],
+    ),
     "another default of a param": (
         Signature(params=(Param("p", "long", 1, None),)),
         Signature(params=(Param("p", "long", 2, None),)),
@@ -185,7 +205,10 @@ def test_what_breaks_nobody_is_told_without_a_mark(before: Signature, after: Sig
 
 
 def test_golden_answers_are_compared_where_the_request_is_the_same() -> None:
-    before, after = snapshot("1", golden={1: [0.5], 2: [1.0], 3: [2.0]}), snapshot("2", golden={1: [0.505], 2: [9.0], 4: [0]})
+    before, after = (
+        snapshot("1", golden={1: [0.5], 2: [1.0], 3: [2.0]}),
+        snapshot("2", golden={1: [0.505], 2: [9.0], 4: [0]}),
+    )
     assert between(before, after).golden == Answers(
         3, 3, 2, ("request 1: predictions[0] was 1.0 at promotion and is 9.0 now",)
     )
