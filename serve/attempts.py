@@ -84,6 +84,7 @@ class Attempts:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, told: Callable[[], str] = now) -> None:
         self.doing: Doing | None = None
+        self.watched: Callable[[Doing, float | None], object] = _unwatched  # a step begins (None), and its seconds
         self._clock, self._told = clock, told
         self._kept: list[Attempt] = []
 
@@ -111,12 +112,16 @@ class Attempts:
     @contextmanager
     def step(self, step: str, told: str, seen: Callable[[], str] = str) -> Iterator[None]:
         """A step of the running attempt, for as long as the block lasts; `seen` is asked how far it is."""
-        began, self.doing = self._clock(), Doing(step, told, seen)
+        began, doing = self._clock(), Doing(step, told, seen)
+        self.doing = doing
+        self.watched(doing, None)
         try:
             yield
-        finally:
-            self.doing = None
-            self._took(step, self._clock() - began)
+        except BaseException:
+            self._took(doing, self._clock() - began)
+            raise
+        self._took(doing, self._clock() - began)
+        self.watched(doing, self._clock() - began)
 
     def end(self, outcome: str, reason: str = "") -> None:
         """The running attempt has ended; where the one before ended alike, it was another try of it."""
@@ -134,16 +139,20 @@ class Attempts:
                 self._kept[at] = replace(self._kept[at], outcome=outcome, reason=reason)
                 return
 
-    def _took(self, step: str, seconds: float) -> None:
-        running = self.running
+    def _took(self, doing: Doing, seconds: float) -> None:
+        running, self.doing = self.running, None
         if running is not None:
             taken = dict(running.steps)
-            taken[step] = round(taken.get(step, 0.0) + seconds, 3)
+            taken[doing.step] = round(taken.get(doing.step, 0.0) + seconds, 3)
             self._change(steps=tuple(taken.items()))
 
     def _change(self, **changed: object) -> None:
         if self.running is not None:
             self._kept[-1] = replace(self._kept[-1], **changed)  # type: ignore[arg-type]  # fields of ours, by name
+
+
+def _unwatched(_: Doing, __: float | None) -> None:
+    pass
 
 
 def _alike(one: Attempt, other: Attempt) -> bool:

@@ -18,7 +18,7 @@ from serve.artifact import collect, commits, fetch, formats, hashes, history, si
 from serve.artifact.commits import Origin
 from serve.artifact.fetch import PullLimits, Store
 from serve.artifact.lease import Leases
-from serve.artifact.pin import Pin
+from serve.artifact.pin import FILENAME, Pin
 from serve.artifact.snapshot import Snapshot
 from serve.artifact.trust import Trust
 from serve.attempts import Attempts, Seen
@@ -100,7 +100,7 @@ class Loader:
 
     async def admit(self, pin: Pin) -> Origin | None:
         """The commit that `pin` is from; `CommitRefused` where one must verify, and none does."""
-        with _machine(), self.attempts.step("admit", "looking for the commit"):
+        with _machine(), self.attempts.step("admit", FILENAME):
             found = await asyncio.to_thread(commits.origin, self._store.repo, pin, self._options.trust)
         if found is not None and found.signer:
             log.info("commit verified", commit=found.revision, date=found.date, signer=found.signer)
@@ -111,22 +111,30 @@ class Loader:
         with _machine():
             return await self._prepare(pin)
 
+    async def verified(self, pin: Pin) -> list[Snapshot]:
+        """The snapshots of `pin`, pulled where they are not here, verified, and trusted as the operator asks."""
+        with _machine():
+            return await self._verified(pin)
+
     async def _prepare(self, pin: Pin) -> list[Snapshot]:
+        trusted = await self._verified(pin)
+        for one in trusted:
+            await self._interpreter(one)
+        collect.note_use([one.folder for one in trusted])
+        return trusted
+
+    async def _verified(self, pin: Pin) -> list[Snapshot]:
         folders = [self._store.snapshot(model) for model in pin.models]
         for folder in folders:  # what is there stays there
             self._leases.take(folder)
         await self._pull(pin)
         if not all(self._leases.take(folder) for folder in folders):
             raise PullFailed("a snapshot was removed from the state folder as soon as it was there")
-        with self.attempts.step("verify", f"hashing {_megabytes(pin.size)}"):
+        with self.attempts.step("verify", f"{_megabytes(pin.size)} by SHA-256"):
             snapshots = [await asyncio.to_thread(snapshot.verified, self._store, model) for model in pin.models]
             for one in snapshots:
                 log.info("verified", model=one.name, digest=one.digest)
-            trusted = [await self._trusted(one) for one in snapshots]
-        for one in trusted:
-            await self._interpreter(one)
-        collect.note_use(folders)
-        return trusted
+            return [await self._trusted(one) for one in snapshots]
 
     async def _pull(self, pin: Pin) -> None:
         whole, seen = _megabytes(pin.size), Seen()
@@ -134,7 +142,7 @@ class Loader:
         def count(written: int) -> None:  # into the cache, and from there once more
             seen.tell(f"{min(written, pin.size) / 1e6:.1f} of {whole}")
 
-        with self.attempts.step("pull", f"pulling {whole}", seen):
+        with self.attempts.step("pull", f"{whole} in {pin.files} files", seen):
             pulled = await fetch.fetch(self._store, pin, self._options.pull, count)
         if pulled:
             log.info("pulled", models=[model.name for model in pin.models], bytes=pin.size, files=pin.files)
@@ -193,12 +201,12 @@ class Loader:
         )
         pool = Pool(command, options.limits, self._metrics, one.promotion.batchable)
         workers = options.limits.workers
-        with self.attempts.step("start", f"loading {one.name}", lambda: f"{pool.alive} of {workers} workers"):
+        with self.attempts.step("start", one.name, lambda: f"{pool.alive} of {workers} workers"):
             await pool.start()
         try:
-            with self.attempts.step("golden", f"asking {one.name} its {len(one.golden.cases)} golden requests"):
+            with self.attempts.step("golden", f"{one.name}: {len(one.golden.cases)} recorded answers"):
                 await golden.replay(one.name, one.golden, one.signature, pool, options.golden_timeout_seconds)
-            with self.attempts.step("warm", f"warming {one.name}"):
+            with self.attempts.step("warm", one.name):
                 await self._warm(one, pool)
         except BaseException:
             await pool.stop()
@@ -215,7 +223,7 @@ class Loader:
 
     async def _interpreter(self, one: Snapshot) -> Path:
         options, seen = self._options, Seen()
-        told = f"making the environment of {one.name}: {len(one.recipe.requirements)} packages"
+        told = f"{one.name}: {len(one.recipe.requirements)} packages, Python {one.recipe.python_minor}"
         with self.attempts.step("environment", told, seen):
             return await environment.interpreter(
                 one.recipe,

@@ -118,7 +118,7 @@ class Rollout:
         if models is None:
             models = await self._load(pin, await self._loader.prepare(pin))
         before, older = self.models, _older(origin, self.live)
-        with self.attempts.step("switch", "going live"):
+        with self.attempts.step("switch", "one assignment"):
             self._switch(Live(pin, {model.name: models[model.name] for model in pin.models}, origin, older))
             self._announce(before)
         log.info(

@@ -38,7 +38,7 @@ async def between(
         missing = [model for model in (pin.models if pin else ()) if model.digest in wanted - found.keys()]
         if pin is not None and missing:
             try:
-                found |= await _of(store, pin, missing, limits)
+                found |= await of(store, pin, missing, limits)
             except RolloutFailed as error:
                 why = error.message
             except OSError as error:
@@ -46,7 +46,12 @@ async def between(
     return changes.between(before, after, found, why), found
 
 
-async def _of(store: Store, pin: Pin, models: list[PinnedModel], limits: PullLimits) -> dict[str, Snapshot]:
+def here(store: Store, before: Pin | None, after: Pin | None) -> Changes:
+    """What changes between two pins, as far as what is on this machine says."""
+    return changes.between(before, after, _here(store, changes.wanted(before, after)))
+
+
+async def of(store: Store, pin: Pin, models: list[PinnedModel], limits: PullLimits) -> dict[str, Snapshot]:
     """These models of a pin by digest, from this machine or else through DVC."""
     found = await asyncio.to_thread(_here, store, models)
     missing = [model for model in models if model.digest not in found]
@@ -72,6 +77,8 @@ def _here(store: Store, models: Iterable[PinnedModel]) -> dict[str, Snapshot]:
 async def _brought(store: Store, pin: Pin, models: list[PinnedModel], limits: PullLimits) -> dict[str, Snapshot]:
     settings = await asyncio.to_thread(store.settings)
     private = not scratch.writable(store.state)
+    if not pin.oid:
+        raise PullFailed("no commit here pins what is live, so where its files are is not known")
     with dvc.checkout(store.repo, store.state, settings, private_cache=private) as checkout:
         (checkout.folder / FILENAME).write_bytes(write(pin))
         listing = await fetch.listed(checkout, pin, limits)

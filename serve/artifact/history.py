@@ -8,6 +8,7 @@ import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from serve.artifact import git
 from serve.artifact.pin import FILENAME, MAX_BYTES, Pin, PinnedModel, read
@@ -47,6 +48,34 @@ def pin_at(repo: Path, revision: str) -> tuple[str, Pin | None] | None:
         return None
     commit = named.decode().strip()
     return commit, next(iter(_pins_at(repo, [commit])), None)
+
+
+def listed(one: Release, older: Release | None, *, live: bool | None) -> dict[str, Any]:
+    """One release as JSON, beside the one before it; `live` is None where nobody knows."""
+    before = {model.name: model.digest for model in older.pin.models} if older and older.pin else {}
+    models = one.pin.models if one.pin else ()
+    return {
+        "revision": one.revision,
+        "date": one.date,
+        "author": one.author,
+        "subject": one.subject,
+        "readable": one.pin is not None,
+        "live": live,
+        "models": {
+            model.name: {
+                "digest": model.digest,
+                "run": model.run,
+                "metrics": dict(model.metrics),
+                "change": _change(before.get(model.name), model.digest),
+            }
+            for model in models
+        },
+        "removed": sorted(before.keys() - {model.name for model in models}) if one.pin else [],
+    }
+
+
+def _change(before: str | None, digest: str) -> str:
+    return "added" if before is None else "kept" if before == digest else "changed"
 
 
 def holding(repo: Path, data: bytes) -> tuple[str, ...]:

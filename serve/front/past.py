@@ -14,7 +14,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from serve.artifact import details, history
-from serve.artifact.changes import ADDED, CHANGED, KEPT
 from serve.artifact.fetch import PullLimits, Store
 from serve.artifact.history import Release
 from serve.artifact.pin import Pin
@@ -43,7 +42,7 @@ class Past:
         found = await asyncio.to_thread(history.releases, self._store.repo, most=limit + 1)
         olders = [*found[1:], None]
         live = self._live(found)
-        told = [listed(one, older, one is live) for one, older in zip(found, olders, strict=True)][:limit]
+        told = [history.listed(one, older, live=one is live) for one, older in zip(found, olders, strict=True)][:limit]
         return {"releases": told, "more": len(found) > limit}
 
     async def release(self, revision: str) -> dict[str, Any]:
@@ -75,34 +74,6 @@ class Past:
         """The newest release that pins what is live."""
         live = self._rollout.live
         return next((one for one in found if live is not None and one.pin == live.pin), None)
-
-
-def listed(one: Release, older: Release | None, live: bool = False) -> dict[str, Any]:
-    """One release as JSON, beside the one before it."""
-    before = {model.name: model.digest for model in older.pin.models} if older and older.pin else {}
-    models = one.pin.models if one.pin else ()
-    return {
-        "revision": one.revision,
-        "date": one.date,
-        "author": one.author,
-        "subject": one.subject,
-        "readable": one.pin is not None,
-        "live": live,
-        "models": {
-            model.name: {
-                "digest": model.digest,
-                "run": model.run,
-                "metrics": dict(model.metrics),
-                "change": _change(before.get(model.name), model.digest),
-            }
-            for model in models
-        },
-        "removed": sorted(before.keys() - {model.name for model in models}) if one.pin else [],
-    }
-
-
-def _change(before: str | None, digest: str) -> str:
-    return ADDED if before is None else KEPT if before == digest else CHANGED
 
 
 def _place(found: tuple[Release, ...], revision: str) -> int:

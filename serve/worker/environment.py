@@ -80,6 +80,11 @@ def place(recipe: Recipe, state: Path) -> Path:
     return state / "environments" / digest(recipe)
 
 
+def complete(recipe: Recipe, state: Path) -> bool:
+    """Whether the recipe's own environment is there."""
+    return (place(recipe, state) / _COMPLETE).is_file()
+
+
 def digest(recipe: Recipe) -> str:
     """Names an environment: Python's minor version, this platform, every requirement and its hashes, hashed (hex)."""
     text = "\n".join((recipe.python_minor, platform.machine(), sys.platform, *recipe.requirements, *recipe.hashes))
