@@ -81,11 +81,9 @@ class AuthSettings(Group):
     """How those tokens may be signed."""
     scope_claim: str = Field(default="scope", min_length=1)
     """The claim of those tokens that says what they grant: words in one text, or a list of them."""
-    scopes: dict[str, Literal["predict", "metrics", "admin"]] = {
-        "pinion:predict": "predict",
-        "pinion:metrics": "metrics",
-        "pinion:admin": "admin",
-    }
+    scopes: dict[str, Literal["predict", "metrics", "admin"]] = Field(
+        default={"pinion:predict": "predict", "pinion:metrics": "metrics", "pinion:admin": "admin"}
+    )
     """The words of that claim that grant something, and what."""
 
     @model_validator(mode="after")
