@@ -72,8 +72,8 @@ def test_each_command_has_help_with_an_example(command: str) -> None:
     assert f"Example: serve {command}".strip() in done.stdout
 
 
-def test_help_and_completion_import_nothing_that_a_server_needs() -> None:
-    code = f"import sys, serve.__main__; print([one for one in {HEAVY!r} if one in sys.modules])"
+def test_help_completion_and_status_import_nothing_that_a_server_needs() -> None:
+    code = f"import sys, serve.__main__, serve.commands.status; print([one for one in {HEAVY!r} if one in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
