@@ -1,0 +1,70 @@
+"""Every setting of the server, in one frozen object, grouped as the rooms are. Built once, in `__main__.py`.
+
+From environment variables such as `PINION_BATCH__MAX_ROWS`; command-line options win. Unknown names and
+impossible values are refused at start. Times are in seconds.
+"""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from serve.groups import cores
+from serve.settings.doors import Algorithm, AuthSettings, HttpSettings
+from serve.settings.releases import ArtifactSettings, RolloutSettings, TrustSettings
+from serve.settings.work import BatchSettings, WorkerSettings
+from serve.worker.confinement import Confinement
+
+__all__ = [
+    "Algorithm",
+    "ArtifactSettings",
+    "AuthSettings",
+    "BatchSettings",
+    "HttpSettings",
+    "RolloutSettings",
+    "Settings",
+    "TrustSettings",
+    "WorkerSettings",
+]
+
+
+class Settings(BaseSettings):
+    """All of it."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PINION_", env_nested_delimiter="__", frozen=True, extra="forbid", use_attribute_docstrings=True
+    )
+
+    http: HttpSettings = HttpSettings()
+    auth: AuthSettings = AuthSettings()
+    batch: BatchSettings = BatchSettings()
+    worker: WorkerSettings = WorkerSettings()
+    artifact: ArtifactSettings = ArtifactSettings()
+    rollout: RolloutSettings = RolloutSettings()
+    trust: TrustSettings = TrustSettings()
+    log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
+    """debug, info, warning or error."""
+
+    @property
+    def repo(self) -> Path:
+        return self.artifact.repo.resolve()
+
+    @property
+    def state(self) -> Path:
+        return (self.artifact.state or self.repo / ".pinion").resolve()
+
+    @property
+    def predict_timeout_seconds(self) -> float:
+        """How long a batch may take the model."""
+        return self.worker.predict_timeout_seconds or self.http.request_timeout_seconds / 2
+
+    @property
+    def confinement(self) -> Confinement:
+        """How the models' processes are confined."""
+        worker = self.worker
+        return Confinement(worker.sandbox, worker.network, worker.readable, worker.writable)
+
+    @property
+    def threads(self) -> int:
+        """Threads for each worker."""
+        return self.worker.threads or max(1, cores() // self.worker.count)
