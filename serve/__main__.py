@@ -74,7 +74,7 @@ def serve(
         context.obj = repo
         return
     settings = _settings(repo, http={"host": host, "port": port}, worker={"count": workers})
-    logging.configure(settings.log_level)
+    logging.configure(settings.log_level, settings.log_format)
     _pin(settings)
     _require_trusted(settings)
     access = _access(settings)
@@ -89,7 +89,7 @@ def serve(
 def prepare(context: typer.Context, repo: Repo = None) -> None:
     """Pull, verify and build all that serving needs, then stop: for images, and for machines without a network."""
     settings = _settings(repo or context.obj)
-    logging.configure(settings.log_level)
+    logging.configure(settings.log_level, settings.log_format)
     pin = _pin(settings)
     _require_trusted(settings)
     with _state(settings):

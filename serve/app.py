@@ -41,6 +41,8 @@ from serve.front.schemas.predict import Predict
 from serve.inference import Inference
 from serve.loader import Loader, LoaderOptions
 from serve.metrics import Metrics
+from serve.observe.watch import Watch
+from serve.observers import Observers
 from serve.rollout import Rollout, RolloutOptions
 from serve.settings import AuthSettings, Settings
 from serve.shutdown import Shutdown
@@ -72,15 +74,17 @@ def build(settings: Settings, shutdown: Shutdown, crowd: Crowd, access: Access |
     readiness = Readiness(rollout, shutdown)
     bodies = Bodies(settings.http.max_body_bytes, settings.http.max_held_bytes)
     release = version("pinion-serve")
+    observers = Observers(settings, metrics, release)
 
     @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         pins = watch.pins(settings.repo, settings.rollout.watch_interval_seconds)
         following = asyncio.create_task(rollout.follow(pins))
         ending = asyncio.create_task(_refuse_what_is_left(rollout, shutdown))
         try:
-            door = _grpc_door(settings, rollout, readiness, inference, bodies, release, shutdown, access)
-            async with access.followed(), door:
+            watched = app.state.watch
+            door = _grpc_door(settings, rollout, readiness, inference, bodies, release, shutdown, access, watched)
+            async with observers.open(), access.followed(), door:
                 yield
         finally:
             following.cancel()
@@ -96,7 +100,9 @@ def build(settings: Settings, shutdown: Shutdown, crowd: Crowd, access: Access |
         **open_inference.routes(rollout, readiness, inference, infer, release),
     }
     default_model = settings.rollout.default_model
-    return application(rollout, readiness, endpoints, metrics, lifespan, release, default_model, access.gate)
+    app = application(rollout, readiness, endpoints, metrics, lifespan, release, default_model, access.gate)
+    app.state.watch = observers.watch(app, access.gate)
+    return app
 
 
 def _predicting(inference: Inference, metrics: Metrics, bodies: Bodies) -> dict[str, ASGIApp]:
@@ -136,6 +142,7 @@ def _grpc_door(
     release: str,
     shutdown: Shutdown,
     access: Access,
+    watched: Watch | None,
 ) -> contextlib.AbstractAsyncContextManager[None]:
     """Open where a port for it is set."""
     http = settings.http
@@ -143,7 +150,7 @@ def _grpc_door(
         return contextlib.nullcontext()
     from serve.front.grpc import server as grpc  # 20 MB, which most servers never need
 
-    service = grpc.Service(rollout, readiness, inference, bodies, release, access.gate)
+    service = grpc.Service(rollout, readiness, inference, bodies, release, access.gate, watched)
     return grpc.listening(service, http.host, http.grpc_port, http.max_body_bytes, shutdown, access.certificates)
 
 

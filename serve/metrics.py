@@ -127,6 +127,19 @@ class Metrics:
             ["outcome"],
             registry=registry,
         )
+        self.dropped_spans = Counter(
+            "pinion_dropped_spans", "Spans that were not sent: too many waited, or nobody took them.", registry=registry
+        )
+        self.recorded = Counter("pinion_recorded_requests", "Predictions that were recorded.", registry=registry)
+        self.unrecorded = Counter(
+            "pinion_unrecorded_requests",
+            "Predictions that were to be recorded and were not: 'queue_full', 'disk' or 'too_large'.",
+            ["reason"],
+            registry=registry,
+        )
+        self.recording = Gauge(
+            "pinion_recording", "1 while predictions are recorded, 0 where that is off or failed.", registry=registry
+        )
         self.live = Gauge(
             "pinion_live_model_info",
             "1 for each model of the live release.",
