@@ -28,7 +28,8 @@ from serve.artifact import watch
 from serve.artifact.fetch import PullLimits, Store
 from serve.artifact.trust import Trust
 from serve.aside import Aside
-from serve.front import scoring
+from serve.attempts import Attempts
+from serve.front import past, scoring
 from serve.front.bodies import Bodies
 from serve.front.crowd import Crowd, Limits, places
 from serve.front.endpoint import Endpoint
@@ -52,15 +53,21 @@ from serve.worker.pool import PoolLimits
 Work = Callable[[], Coroutine[Any, Any, None]]
 
 
-def build(settings: Settings, shutdown: Shutdown, crowd: Crowd, access: Access | None = None) -> FastAPI:
+def build(
+    settings: Settings,
+    shutdown: Shutdown,
+    crowd: Crowd,
+    access: Access | None = None,
+    attempts: Attempts | None = None,
+) -> FastAPI:
     """The ASGI application for these settings, for those whom `access` lets in, which ends as `shutdown` says.
 
-    It counts whom `crowd` refuses.
+    It counts whom `crowd` refuses, and notes in `attempts` what is tried. Its `state.rollout` is what is live.
     """
     access = access or Access()
     metrics = make_metrics()
     crowd.count = functools.partial(metrics.requests.count, "", "")
-    rollout = make_rollout(settings, metrics)
+    rollout = make_rollout(settings, metrics, attempts)
     aside = Aside(settings.http.aside_processes, confinement=Confinement(settings.worker.sandbox))
     inference = Inference(
         rollout,
@@ -97,11 +104,13 @@ def build(settings: Settings, shutdown: Shutdown, crowd: Crowd, access: Access |
     endpoints: dict[str, ASGIApp | scoring.Handler] = {
         **_predicting(inference, metrics, bodies),
         **scoring.handlers(readiness, inference),
+        **past.handlers(past.Past(make_store(settings), make_pull_limits(settings), rollout)),
         **open_inference.routes(rollout, readiness, inference, infer, release),
     }
     default_model = settings.rollout.default_model
     app = application(rollout, readiness, endpoints, metrics, lifespan, release, default_model, access.gate)
     app.state.watch = observers.watch(app, access.gate)
+    app.state.rollout = rollout
     return app
 
 
@@ -217,7 +226,7 @@ def make_metrics() -> Metrics:
     return metrics
 
 
-def make_rollout(settings: Settings, metrics: Metrics) -> Rollout:
+def make_rollout(settings: Settings, metrics: Metrics, attempts: Attempts | None = None) -> Rollout:
     """The rollout these settings describe."""
     options = RolloutOptions(
         drain_timeout_seconds=settings.rollout.drain_timeout_seconds,
@@ -226,10 +235,11 @@ def make_rollout(settings: Settings, metrics: Metrics) -> Rollout:
         hold_seconds=settings.rollout.hold_seconds,
         fall_back_after=settings.rollout.fall_back_after,
     )
-    return Rollout(make_loader(settings, metrics), options, metrics)
+    loader = make_loader(settings, metrics, attempts)
+    return Rollout(loader, options, metrics, attempts=loader.attempts)
 
 
-def make_loader(settings: Settings, metrics: Metrics) -> Loader:
+def make_loader(settings: Settings, metrics: Metrics, attempts: Attempts | None = None) -> Loader:
     """The loader these settings describe, over a state folder made ready; `OSError` where that is of no use."""
     scratch.begin(settings.state)
     options = LoaderOptions(
@@ -249,19 +259,29 @@ def make_loader(settings: Settings, metrics: Metrics) -> Loader:
         threads=settings.threads,
         environment=settings.worker.environment,
         keep_releases=settings.artifact.keep_releases,
-        pull=PullLimits(
-            timeout_seconds=settings.artifact.pull_timeout_seconds,
-            stall_seconds=settings.artifact.stall_seconds,
-            max_bytes=settings.artifact.max_bytes,
-            max_files=settings.artifact.max_files,
-        ),
+        pull=make_pull_limits(settings),
         build_timeout_seconds=settings.worker.build_timeout_seconds,
         golden_timeout_seconds=settings.rollout.golden_timeout_seconds,
         from_source=settings.worker.build_from_source,
         trust=make_trust(settings),
         confinement=settings.confinement,
     )
-    return Loader(Store(settings.repo, settings.state, settings.artifact.remote), options, metrics)
+    return Loader(make_store(settings), options, metrics, attempts)
+
+
+def make_store(settings: Settings) -> Store:
+    """Where things are, by these settings."""
+    return Store(settings.repo, settings.state, settings.artifact.remote)
+
+
+def make_pull_limits(settings: Settings) -> PullLimits:
+    """What a pull may take."""
+    return PullLimits(
+        timeout_seconds=settings.artifact.pull_timeout_seconds,
+        stall_seconds=settings.artifact.stall_seconds,
+        max_bytes=settings.artifact.max_bytes,
+        max_files=settings.artifact.max_files,
+    )
 
 
 def make_trust(settings: Settings) -> Trust:

@@ -1,7 +1,6 @@
 """Structured logging: coloured lines on a terminal, one JSON object a line in a pipe. All on stderr.
 
 `configure()` is called once, by a composition root; every room asks `structlog.get_logger()` for its own.
-`working()` shows on a terminal that long work goes on, beside the lines; in a pipe it shows nothing.
 """
 
 import contextlib
@@ -9,7 +8,7 @@ import io
 import logging
 import select
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TextIO, cast
 
 import orjson
@@ -32,8 +31,8 @@ Form = Literal["auto", "json", "text"]
 class _Stream:
     """stderr as it is now: closed, full or with nobody reading it, a line is lost and the server goes on.
 
-    On a terminal the lines appear above whatever `working` shows. In a pipe a reader is waited for, a moment, and then
-    no more until it has read: the event loop writes here.
+    On a terminal the lines appear above whatever is drawn on `console()`. In a pipe a reader is waited for, a moment,
+    and then no more until it has read: the event loop writes here.
     """
 
     def __init__(self) -> None:
@@ -146,11 +145,6 @@ def _json() -> list[Processor]:
     return [structlog.processors.ExceptionRenderer(traceback), structlog.processors.JSONRenderer(sort_keys=True)]
 
 
-@contextlib.contextmanager
-def working(told: str) -> Iterator[None]:
-    """Show a spinner and what is being done, while the block runs, where a person watches."""
-    if not _console.is_terminal:
-        yield
-        return
-    with _console.status(told):
-        yield
+def console() -> Console:
+    """Where the lines are shown on a terminal: what is drawn there beside them must be drawn on this."""
+    return _console

@@ -78,6 +78,10 @@ def _control_routes(app: FastAPI, rollout: Rollout, readiness: Readiness, metric
     async def models() -> dict[str, Any]:
         return describe.models(rollout)
 
+    @app.get("/rollouts")
+    async def rollouts() -> dict[str, Any]:
+        return describe.rollouts(rollout.attempts)
+
     @app.get("/health/live")
     async def live() -> dict[str, bool]:
         return {"live": True}

@@ -11,6 +11,7 @@ from serve.errors import (
     ModelNotFound,
     NotAcceptable,
     NotReady,
+    ReleaseNotFound,
     RouteNotFound,
     ServeError,
     TargetTooLong,
@@ -24,6 +25,7 @@ from serve.front.status import PROBLEM_TYPE, RETRY_AFTER_SECONDS, STATUS
 _GATE: dict[type[ServeError], int] = {kind: STATUS[kind] for kind in (Unauthenticated, Forbidden)}
 _ELSEWHERE = (
     MethodNotAllowed,
+    ReleaseNotFound,
     RouteNotFound,
     TargetTooLong,
     TooManyConnections,
