@@ -17,13 +17,7 @@ from prometheus_client.process_collector import ProcessCollector
 from starlette.types import ASGIApp
 
 from serve import log, scratch, vitals
-from serve.access import documents
 from serve.access.access import Access
-from serve.access.certificates import Certificates
-from serve.access.followed import Followed, follow
-from serve.access.gate import Gate, Known
-from serve.access.keys import Keys
-from serve.access.scope import Scope
 from serve.artifact import watch
 from serve.artifact.fetch import PullLimits, Store
 from serve.artifact.trust import Trust
@@ -42,8 +36,10 @@ from serve.front.schemas.predict import Predict
 from serve.inference import Inference
 from serve.loader import Loader, LoaderOptions
 from serve.metrics import Metrics
+from serve.observe.watch import Watch
+from serve.observers import Observers
 from serve.rollout import Rollout, RolloutOptions
-from serve.settings import AuthSettings, Settings
+from serve.settings import Settings
 from serve.shutdown import Shutdown
 from serve.worker.confinement import Confinement
 from serve.worker.pool import PoolLimits
@@ -79,25 +75,27 @@ def build(
     readiness = Readiness(rollout, shutdown)
     bodies = Bodies(settings.http.max_body_bytes, settings.http.max_held_bytes)
     release = version("pinion-serve")
-    vitals.tell_of_the_door(metrics, readiness, crowd, bodies)
-    vitals.tell_of_access(metrics, access)
+    observers = Observers(settings, metrics, release)
+    looking = vitals.Vitals(metrics, settings.state)
+    vitals.tell(metrics, rollout, readiness, crowd, bodies, access)
     vitals.tell_of_the_server(metrics, release, settings.batch.max_waiting_rows)
-    alive = vitals.Vitals(metrics, settings.state)
 
     @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         pins = watch.pins(settings.repo, settings.rollout.watch_interval_seconds)
         following = asyncio.create_task(rollout.follow(pins))
         ending = asyncio.create_task(_refuse_what_is_left(rollout, shutdown))
-        looking = asyncio.create_task(alive.follow())
         try:
-            door = _grpc_door(settings, rollout, readiness, inference, bodies, release, shutdown, access, metrics)
-            async with access.followed(), door:
+            watched = app.state.watch
+            door = _grpc_door(
+                settings, rollout, readiness, inference, bodies, release, shutdown, access, metrics, watched
+            )
+            async with observers.open(), access.followed(), looking.followed(), door:
                 yield
         finally:
-            for task in (following, ending, looking):
-                task.cancel()
-            await asyncio.gather(following, ending, looking, return_exceptions=True)
+            following.cancel()
+            ending.cancel()
+            await asyncio.gather(following, ending, return_exceptions=True)
             await _close(rollout, shutdown)
             await aside.close()
 
@@ -110,6 +108,7 @@ def build(
     }
     default_model = settings.rollout.default_model
     app = application(rollout, readiness, endpoints, metrics, lifespan, release, default_model, access.gate)
+    app.state.watch = observers.watch(app, access.gate)
     app.state.rollout = rollout
     return app
 
@@ -152,6 +151,7 @@ def _grpc_door(
     shutdown: Shutdown,
     access: Access,
     metrics: Metrics,
+    watched: Watch | None,
 ) -> contextlib.AbstractAsyncContextManager[None]:
     """Open where a port for it is set."""
     http = settings.http
@@ -159,44 +159,8 @@ def _grpc_door(
         return contextlib.nullcontext()
     from serve.front.grpc import server as grpc  # 20 MB, which most servers never need
 
-    service = grpc.Service(rollout, readiness, inference, bodies, release, metrics, access.gate)
+    service = grpc.Service(rollout, readiness, inference, bodies, release, metrics, access.gate, watched)
     return grpc.listening(service, http.host, http.grpc_port, http.max_body_bytes, shutdown, access.certificates)
-
-
-def make_access(settings: Settings) -> Access:
-    """Who is let in by these settings; `AccessUnreadable` where a file they name is of no use."""
-    files, work = list[Followed](), list[Work]()
-    keys, tokens, certificates = None, None, None
-    if settings.auth.keys is not None:
-        keys = Keys()
-        files.append(Followed("API keys", [settings.auth.keys], keys.take))
-    http = settings.http
-    if http.tls_certificate is not None:
-        certificates = Certificates(http.tls_certificate, http.tls_key, http.tls_client_ca)
-        files.append(Followed("certificates", certificates.paths, certificates.take))
-    unreadable: dict[str, Callable[[], bool]] = {one.what: one.is_unreadable for one in files}
-    if files:
-        work.append(functools.partial(follow, files))
-    if settings.auth.issuer is not None and settings.auth.audience is not None:
-        tokens, asking, unreadable["issuer"] = _tokens(settings.auth, settings.auth.issuer, settings.auth.audience)
-        work.append(asking)
-    gate = Gate(keys, tokens) if keys is not None or tokens is not None else None
-    return Access(gate, certificates, work, unreadable)
-
-
-def _tokens(auth: AuthSettings, issuer: str, audience: str) -> tuple[Known, Work, Callable[[], bool]]:
-    """Who knows the issuer's tokens, what is done for that while the server runs, and whether it fails."""
-    from serve.access.issuer import Issuer  # memory, which most servers never need
-    from serve.access.tokens import Rules, Tokens
-
-    documents.require_safe(issuer)
-    asked = Issuer(issuer)
-    scopes = {word: Scope(scope) for word, scope in auth.scopes.items()}
-    return (
-        Tokens(asked, Rules(audience, auth.algorithms, auth.scope_claim, scopes)),
-        asked.follow,
-        lambda: asked.failing,
-    )
 
 
 def make_shutdown(settings: Settings) -> Shutdown:
@@ -241,9 +205,7 @@ def make_rollout(settings: Settings, metrics: Metrics, attempts: Attempts | None
         fall_back_after=settings.rollout.fall_back_after,
     )
     loader = make_loader(settings, metrics, attempts)
-    rollout = Rollout(loader, options, metrics, attempts=loader.attempts)
-    vitals.tell_of_releases(metrics, rollout)
-    return rollout
+    return Rollout(loader, options, metrics, attempts=loader.attempts)
 
 
 def make_loader(settings: Settings, metrics: Metrics, attempts: Attempts | None = None) -> Loader:

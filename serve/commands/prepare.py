@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 def prepare(settings: Settings) -> None:
     """Pull, verify and build what the work tree's models.dvc pins."""
-    logging.configure(settings.log_level)
+    logging.configure(settings.log_level, settings.log_format)
     pin = given.pin(settings)
     require_trusted(settings)
     with state(settings):

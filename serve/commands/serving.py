@@ -12,6 +12,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from serve import admission
 from serve import app as composition
 from serve import log as logging
 from serve.access.access import Access
@@ -34,14 +35,16 @@ _OPEN = (
     "whoever reaches this server may predict, read metrics and see what its models are: "
     "set PINION_AUTH__KEYS, or PINION_HTTP__TLS_CLIENT_CA for mutual TLS"
 )
+_TRACING = "opentelemetry.exporter.otlp.proto.http"
 _LAST_ANSWERS_SECONDS = 0.5  # to be written, once the time of a shutdown is over
 
 
 def serve(settings: Settings) -> None:
     """Serve by these settings until a signal comes, and drain then."""
-    logging.configure(settings.log_level)
+    logging.configure(settings.log_level, settings.log_format)
     given.pin(settings)
     require_trusted(settings)
+    _require_tracing(settings)
     access = _access(settings)
     listener = _listen(settings.http.host, settings.http.port)
     if settings.http.grpc_port is not None:  # bound for good once the event loop runs; here it is only tried
@@ -60,6 +63,18 @@ def require_trusted(settings: Settings) -> None:
         leave("trust.keys and trust.certificates need model-signing: pip install 'pinion-serve[signing]'", 2)
 
 
+def _require_tracing(settings: Settings) -> None:
+    """What traces need is an extra."""
+    if settings.traces.endpoint is None:
+        return
+    try:
+        known = importlib.util.find_spec(_TRACING) is not None
+    except ModuleNotFoundError:  # what it is in is not there
+        known = False
+    if not known:
+        leave("traces.endpoint needs OpenTelemetry: pip install 'pinion-serve[tracing]'", 2)
+
+
 @contextlib.contextmanager
 def state(settings: Settings) -> Iterator[None]:
     """The rooms are built: nothing but the state folder can keep them from that."""
@@ -73,7 +88,7 @@ def state(settings: Settings) -> Iterator[None]:
 def _access(settings: Settings) -> Access:
     """Who is let in; one warning where that is everybody."""
     try:
-        access = composition.make_access(settings)
+        access = admission.make_access(settings)
     except AccessUnreadable as error:
         leave(error.message, 2)
     http = settings.http

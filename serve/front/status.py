@@ -111,10 +111,15 @@ def status(error: ServeError) -> int:
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
 
 
-def problem(error: ServeError) -> bytes:
-    """The body of an error answer: status, stable `code`, one sentence, and each flaw of the inputs with its place."""
+def problem(error: ServeError, request_id: str = "") -> bytes:
+    """The body of an error answer: status, stable `code`, one sentence, and each flaw of the inputs with its place.
+
+    Where the request has an id, that too: what a caller may copy into a report is found in the log by it.
+    """
     code = status(error)
     body: dict[str, Any] = {"title": _TITLES[code], "status": code, "code": error.code, "detail": text(error.message)}
+    if request_id:
+        body["request_id"] = request_id
     if isinstance(error, InvalidInputs):
         body["errors"] = [{"place": text(flaw.place), "detail": text(flaw.detail)} for flaw in error.flaws]
     return orjson.dumps(body)

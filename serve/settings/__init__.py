@@ -5,12 +5,14 @@ impossible values are refused at start. Times are in seconds.
 """
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from serve.groups import cores
 from serve.settings.doors import Algorithm, AuthSettings, HttpSettings
+from serve.settings.observing import RecordSettings, TracesSettings
 from serve.settings.releases import ArtifactSettings, RolloutSettings, TrustSettings
 from serve.settings.work import BatchSettings, WorkerSettings
 from serve.worker.confinement import Confinement
@@ -21,8 +23,10 @@ __all__ = [
     "AuthSettings",
     "BatchSettings",
     "HttpSettings",
+    "RecordSettings",
     "RolloutSettings",
     "Settings",
+    "TracesSettings",
     "TrustSettings",
     "WorkerSettings",
 ]
@@ -42,8 +46,15 @@ class Settings(BaseSettings):
     artifact: ArtifactSettings = ArtifactSettings()
     rollout: RolloutSettings = RolloutSettings()
     trust: TrustSettings = TrustSettings()
+    traces: TracesSettings = TracesSettings()
+    record: RecordSettings = RecordSettings()
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
     """debug, info, warning or error."""
+    log_format: Literal["auto", "json", "text"] = "auto"
+    """json: an object a line; text: for people; auto: text on a terminal, else json."""
+    log_requests: bool = False
+    """Whether each request has a line in the log: method, route, status, bytes, seconds, model, revision, rows, the
+    request's id and the id of its caller's key. Never a body, a query or a token."""
 
     @property
     def repo(self) -> Path:

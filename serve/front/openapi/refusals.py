@@ -36,7 +36,9 @@ _TEXT: Schema = {"type": "string"}
 
 SCHEMAS: Schemas = {
     "Problem": record(
-        {"title": _TEXT, "status": {"type": "integer"}, "code": _TEXT, "detail": _TEXT}, errors=array(ref("Flaw"))
+        {"title": _TEXT, "status": {"type": "integer"}, "code": _TEXT, "detail": _TEXT},
+        errors=array(ref("Flaw")),
+        request_id=_TEXT,
     )
     | {"description": "Why there is no prediction (RFC 9457). `code` is stable; `detail` is a sentence for a person."},
     "Flaw": record({"place": _TEXT, "detail": _TEXT})
