@@ -19,15 +19,17 @@ _MARKS = {"live": OK, "running": "[cyan]…[/]", "superseded": "[dim]–[/]"}
 
 def told(found: Mapping[str, Any], *, as_json: bool) -> None:
     """On stdout."""
-    out = console()
     if as_json:
-        out.print_json(json.dumps(found)) if out.is_terminal else print(json.dumps(found))  # noqa: T201  # its purpose
+        print(json.dumps(found), flush=True)  # noqa: T201  # its purpose
     else:
-        out.print(drawn(found))
+        console().print(drawn(found))
 
 
-def watched(looks: Iterable[Mapping[str, Any]]) -> None:
-    """Each look in the place of the one before it."""
+def watched(looks: Iterable[Mapping[str, Any]], *, as_json: bool) -> None:
+    """Each look in the place of the one before it; as JSON, a line each."""
+    if as_json:
+        for one in looks:
+            told(one, as_json=True)
     out = console()
     with Live(console=out, auto_refresh=False, screen=out.is_terminal) as live:
         for one in looks:
