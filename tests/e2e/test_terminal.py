@@ -182,5 +182,5 @@ def test_the_rollouts_are_told_by_outcome(story: Story) -> None:
 def test_ctrl_c_says_what_is_waited_for_and_ends_cleanly(story: Story) -> None:
     assert story.code == 0
     *_, stopping, stopped = [line for line in story.ended.splitlines() if line.strip()]
-    assert "stopping: what was taken is finished, in 30 s at most; Ctrl-C again ends at once" in stopping
+    assert "stopping: 30 s at most for what was taken; Ctrl-C again: at once" in stopping
     assert stopped.endswith("stopped")
