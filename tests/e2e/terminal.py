@@ -55,11 +55,11 @@ class Terminal:
     def raw(self) -> str:
         return self._raw
 
-    def wait(self, told: str, seconds: float = 120.0) -> str:
-        """All that was drawn, as soon as `told` is in it."""
+    def wait(self, told: str, seconds: float = 120.0, times: int = 1) -> str:
+        """All that was drawn, as soon as `told` is in it, so many times."""
         deadline = time.monotonic() + seconds
         with self._changed:
-            while told not in self.text:
+            while self.text.count(told) < times:
                 left = deadline - time.monotonic()
                 if left <= 0 or (self.process.poll() is not None and not self._reader.is_alive()):
                     raise AssertionError(f"no {told!r} in:\n{self.text}")

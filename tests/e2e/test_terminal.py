@@ -30,6 +30,8 @@ class Story:
     failed: str = ""
     ended: str = ""
     code: int = -1
+    watched: str = ""
+    watched_code: int = -1
     said: dict[str, Ended] = field(default_factory=dict)
     rollouts: dict[str, Any] = field(default_factory=dict)
     answer: dict[str, Any] = field(default_factory=dict)
@@ -82,6 +84,10 @@ def _asks(told: Story) -> None:
     told.answer = httpx.post(f"{told.url}/predict", content=body, headers={"content-type": "application/json"}).json()
     told.run("status", "status", "--seconds", "0")
     told.run("status in JSON", "status", "--json", "--seconds", "0")
+    with Terminal([SERVE, "status", "--watch", "--seconds", "0.2", "--url", told.url], 80) as watching:
+        watching.wait("✓ ready", times=2)
+        watching.press(b"\x03")
+        told.watched_code, told.watched = watching.end()
     told.run("history", "history", "--json")
     told.run("plan", "plan", told.repository.revisions[2], "--json", "--strict")
 
@@ -112,6 +118,11 @@ def test_status_says_what_is_live_and_that_it_is_ready(story: Story) -> None:
     assert first == f"✓ ready  {story.url}  release {story.repository.revisions[1][:12]}"
     assert "oracle" in done.stdout
     assert "1 ready" in done.stdout
+
+
+def test_status_watches_until_ctrl_c(story: Story) -> None:
+    assert story.watched.count("✓ ready") >= 2
+    assert story.watched_code == 0
 
 
 def test_status_says_the_same_to_programs(story: Story) -> None:
@@ -171,5 +182,5 @@ def test_the_rollouts_are_told_by_outcome(story: Story) -> None:
 def test_ctrl_c_says_what_is_waited_for_and_ends_cleanly(story: Story) -> None:
     assert story.code == 0
     *_, stopping, stopped = [line for line in story.ended.splitlines() if line.strip()]
-    assert "stopping: what was taken is finished, in 30 s at most; Ctrl-C again ends at once" in stopping
+    assert "stopping: 30 s at most for what was taken; Ctrl-C again: at once" in stopping
     assert stopped.endswith("stopped")

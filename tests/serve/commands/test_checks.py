@@ -16,6 +16,7 @@ import pytest
 from serve.commands.checks import machine, models, repository
 from serve.commands.checks.check import Check, Verdict
 from serve.settings import ArtifactSettings, AuthSettings, HttpSettings, Settings, TrustSettings, WorkerSettings
+from tests.forms import FULL
 from tests.packages import wheel
 from tests.releases import Releases, Spec
 from tests.serve.commands.test_commands import on, serve
@@ -68,6 +69,7 @@ def test_all_is_well_where_it_is(made: Releases, index: Path) -> None:
     assert not list((made.root / "well" / "scratch").glob("*"))
 
 
+@FULL
 def test_a_missing_object_is_named_and_what_the_index_lacks_too(
     made: Releases, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,6 +86,7 @@ def test_a_missing_object_is_named_and_what_the_index_lacks_too(
     assert "UV_DEFAULT_INDEX" in found["environment"].mend
 
 
+@FULL
 def test_a_remote_that_is_gone_and_one_that_nobody_trusts_are_told_apart(tmp_path: Path) -> None:
     gone = Releases(tmp_path)
     gone.release(a=MODEL)
@@ -177,6 +180,7 @@ async def test_what_the_kernel_gives_is_tried_and_off_is_noted(made: Releases) -
     assert off.verdict is Verdict.NOTE
 
 
+@FULL
 def test_too_few_descriptors_are_noted() -> None:
     command = ["prlimit", "--nofile=300:300", sys.executable, "-c", _DESCRIPTORS]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -78,12 +78,15 @@ def test_help_completion_and_status_import_nothing_that_a_server_needs() -> None
     assert done.stdout.strip() == "[]"
 
 
-def test_the_shell_is_told_the_revisions_for_a_plan(releases: tuple[Releases, Sequence[str]]) -> None:
+def test_the_shell_is_told_revisions_for_a_plan_and_models_for_an_example(
+    releases: tuple[Releases, Sequence[str]],
+) -> None:
     made, revisions = releases
-    variables = {"_SERVE_COMPLETE": "complete_bash", "COMP_WORDS": f"serve plan {revisions[0][:3]}", "COMP_CWORD": "2"}
-    serve_ = str(Path(sys.executable).with_name("serve"))
-    done = subprocess.run([serve_], cwd=made.repo, env={**os.environ, **variables}, capture_output=True, text=True)
-    assert revisions[0][:12] in done.stdout.split()
+    for words, told in ((f"serve plan {revisions[0][:3]}", revisions[0][:12]), ("serve example ", "a")):
+        asked = {"_SERVE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "2"}
+        command = [str(Path(sys.executable).with_name("serve"))]
+        done = subprocess.run(command, cwd=made.repo, env={**os.environ, **asked}, capture_output=True, text=True)
+        assert told in done.stdout.split()
 
 
 def test_a_server_that_does_not_answer_is_said_with_code_2() -> None:
@@ -121,6 +124,7 @@ def test_history_says_what_each_release_did_where_both_are_on_this_machine(
     drawn = on(made, "history", "--limit", "1").stdout
     assert revisions[2][:12] in drawn
     assert "accuracy 0.9 → 0.95" in drawn
+    assert "removed, which breaks its callers" in drawn
     assert "the newest 1; more with --limit" in drawn
 
 
