@@ -2,8 +2,8 @@
 
 A caller's `traceparent` is the parent, and says whether the request is sampled; where there is none, a ratio does. A
 batch has a trace of its own, linked to the requests in it, as theirs are to it. Nothing is paid for what is not
-sampled but that question. The only file that imports OpenTelemetry, and imported only where traces are on. Owned by
-the event loop.
+sampled but that question. Beside `outgoing` the only file that imports OpenTelemetry, where traces are on and nowhere
+else. Owned by the event loop.
 """
 
 import random
