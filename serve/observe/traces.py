@@ -57,11 +57,17 @@ class Traces:
         provider.add_span_processor(outgoing)
         self._tracer = provider.get_tracer("pinion", version)
 
+    def wants(self, journey: Journey) -> bool:
+        """Whether it is sampled: as its caller says, else by the number that its trace will have."""
+        if journey.parent is not None:
+            return journey.parent.sampled
+        if not journey.trace:
+            journey.trace = _random()
+        return journey.trace & _MASK < self._bound
+
     def begin(self, journey: Journey, notes: Notes, asked: Asked) -> None:
         parent = journey.parent
-        trace = parent.trace if parent is not None else journey.trace or _random()
-        if not (parent.sampled if parent is not None else trace & _MASK < self._bound):
-            return
+        trace = parent.trace if parent is not None else journey.trace
         notes.trace_id = f"{trace:032x}"
         notes.span = self._span(
             f"{asked.method} {asked.route}".rstrip(),

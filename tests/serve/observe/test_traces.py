@@ -34,7 +34,8 @@ class Road:
 
     def begin(self, journey: Journey, began: float | None = None) -> Notes:
         notes = journey.notes = Notes(self, began or time.monotonic(), ASKED)
-        self.traces.begin(journey, notes, ASKED)
+        if self.traces.wants(journey):
+            self.traces.begin(journey, notes, ASKED)
         return notes
 
     def batched(self, batch: Batched) -> None:
