@@ -45,13 +45,13 @@ class Notes:
 
     `lineage` names the model that is asked, `rows` are those of the request; it `arrived` in the queue, and was `sent`
     to the model and `answered` with its batch. Its body, `question`, is kept where the request `is_recorded`, and is
-    not too long: then it is None. `asked`, `span` and `batch` are its watchers' own. A `refusal` is the status of one
-    over gRPC.
+    not too long: then it is None. `asked`, `wanting`, `span` and `batch` are its watchers' own. A `refusal` is the
+    status of one over gRPC.
     """
 
     __slots__ = (
         *("answered", "arrived", "asked", "batch", "began", "is_recorded", "lineage", "question"),
-        *("refusal", "rows", "sent", "span", "trace_id", "watcher"),
+        *("refusal", "rows", "sent", "span", "trace_id", "wanting", "watcher"),
     )
 
     def __init__(self, watcher: Watcher, began: float, asked: Any = None) -> None:
@@ -64,6 +64,7 @@ class Notes:
         self.trace_id = ""
         self.span: Any = None
         self.batch: Any = None
+        self.wanting: Sequence[Any] = ()
 
     def keep(self, body: bytes) -> None:
         """More of the body, where it is recorded."""
@@ -86,7 +87,9 @@ class Batched(NamedTuple):
 
 
 class Journey:
-    """One request's; `notes` are there where it is watched. An id that was made here is the number of its `trace`."""
+    """One request's; `notes` are there where it is watched. Its `trace` is the number that the id is, where
+    that was made here; else another or 0.
+    """
 
     __slots__ = ("id", "notes", "parent", "trace")
 

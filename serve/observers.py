@@ -1,6 +1,6 @@
 """A part of the composition root: builds those who watch requests, and opens and closes them with the server.
 
-What they need is imported only where they are on: OpenTelemetry and pyarrow take memory that most servers never need.
+What they need is imported only where they are on: OpenTelemetry's SDK takes memory that most servers never need.
 """
 
 import asyncio

@@ -28,6 +28,9 @@ class AccessLog:
         self._held: list[dict[str, Any]] = []
         self._timer: asyncio.TimerHandle | None = None
 
+    def wants(self, journey: Journey) -> bool:
+        return True
+
     def begin(self, journey: Journey, notes: Notes, asked: Asked) -> None:
         """Nothing is written before it is over."""
 

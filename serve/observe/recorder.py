@@ -64,8 +64,11 @@ class Recorder:
         self._rows.put(None)
         self._thread.join(_LAST_SECONDS)
 
+    def wants(self, journey: Journey) -> bool:
+        return self._chance() < self._ratio
+
     def begin(self, journey: Journey, notes: Notes, asked: Asked) -> None:
-        notes.is_recorded = asked.predicts and self._chance() < self._ratio
+        notes.is_recorded = asked.predicts
 
     def batched(self, batch: Batched) -> None:
         """A request's own row has all there is."""

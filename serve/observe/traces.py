@@ -2,8 +2,8 @@
 
 A caller's `traceparent` is the parent, and says whether the request is sampled; where there is none, a ratio does. A
 batch has a trace of its own, linked to the requests in it, as theirs are to it. Nothing is paid for what is not
-sampled but that question. The only file that imports OpenTelemetry, and imported only where traces are on. Owned by
-the event loop.
+sampled but that question. Beside `outgoing` the only file that imports OpenTelemetry, where traces are on and nowhere
+else. Owned by the event loop.
 """
 
 import random
@@ -57,11 +57,17 @@ class Traces:
         provider.add_span_processor(outgoing)
         self._tracer = provider.get_tracer("pinion", version)
 
+    def wants(self, journey: Journey) -> bool:
+        """Whether it is sampled: as its caller says, else by the number that its trace will have."""
+        if journey.parent is not None:
+            return journey.parent.sampled
+        if not journey.trace:
+            journey.trace = _random()
+        return journey.trace & _MASK < self._bound
+
     def begin(self, journey: Journey, notes: Notes, asked: Asked) -> None:
         parent = journey.parent
-        trace = parent.trace if parent is not None else journey.trace or _random()
-        if not (parent.sampled if parent is not None else trace & _MASK < self._bound):
-            return
+        trace = parent.trace if parent is not None else journey.trace
         notes.trace_id = f"{trace:032x}"
         notes.span = self._span(
             f"{asked.method} {asked.route}".rstrip(),

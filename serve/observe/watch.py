@@ -21,14 +21,17 @@ _GONE = Answered(LEFT, "", 0, {})
 class Watcher(Protocol):
     """One of them."""
 
+    def wants(self, journey: Journey) -> bool:
+        """Whether to be told of a request that begins; asked of each, so it must cost next to nothing."""
+
     def begin(self, journey: Journey, notes: Notes, asked: Asked) -> None:
-        """A request begins."""
+        """A request begins that it wants."""
 
     def batched(self, batch: Batched) -> None:
         """The model has answered a batch."""
 
     def seen(self, seen: Seen) -> None:
-        """A request is over."""
+        """It is over."""
 
 
 class Watch:
@@ -52,6 +55,9 @@ class Watch:
         self, journey: Journey, method: bytes, target: bytes, headers: Sequence[Pair], route: Route | None = None
     ) -> None:
         """The head of a request was read; its `route` where that is known."""
+        wanting = [one for one in self._watchers if one.wants(journey)]
+        if not wanting:
+            return
         path = target.partition(b"?")[0]
         template, predicts = route or self._template(path)
         grant = self._gate.grant(headers) if self._gate is not None else None
@@ -59,7 +65,8 @@ class Watch:
         caller = grant.id if grant is not None else ""
         asked = Asked(method.decode("latin-1"), path.decode("latin-1"), template, caller, kept, predicts)
         journey.notes = notes = Notes(self, self._clock(), asked)
-        for one in self._watchers:
+        notes.wanting = wanting
+        for one in wanting:
             one.begin(journey, notes, asked)
 
     def end(self, journey: Journey, answered: Answered = _GONE) -> None:
@@ -69,7 +76,7 @@ class Watch:
             return
         journey.notes = None
         seen = Seen(journey, notes, notes.asked, answered, self._clock() - notes.began)
-        for one in self._watchers:
+        for one in notes.wanting:
             one.seen(seen)
 
     def refused(self, journey: Journey, answered: Answered, target: bytes) -> None:

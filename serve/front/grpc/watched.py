@@ -12,6 +12,7 @@ from serve.observe.watch import Watch
 Context = grpc.aio.ServicerContext[Any, Any]
 
 _KIND = "application/grpc"
+_CONTENT_TYPE = (b"content-type", _KIND.encode())  # which gRPC keeps to itself
 
 
 class Call(Protocol):
@@ -26,7 +27,7 @@ def watched(watch: Watch, path: str, predicts: bool, call: Call) -> Call:
     async def watching(message: bytes, context: Context, journey: Journey | None = None) -> Any:
         pairs = headers(context)
         journey = journey or begin(dict(pairs))
-        watch.begin(journey, b"POST", path.encode(), pairs, (path, predicts))
+        watch.begin(journey, b"POST", path.encode(), [*pairs, _CONTENT_TYPE], (path, predicts))
         if journey.notes is not None:
             journey.notes.keep(message)
         try:

@@ -23,6 +23,9 @@ class Witness:
         self.begun: list[Asked] = []
         self.seen_: list[Seen] = []
 
+    def wants(self, journey: Journey) -> bool:
+        return journey.id != "unwanted"
+
     def begin(self, journey: Journey, notes: Notes, asked: Asked) -> None:
         notes.is_recorded = True
         self.begun.append(asked)
@@ -128,6 +131,16 @@ async def test_what_can_not_be_read_is_seen_and_never_recorded(
     assert (await caller.reply()).status == status
     (seen,) = witness.seen_
     assert (seen.answered.status, seen.asked.route, seen.notes.is_recorded) == (status, route, False)
+
+
+async def test_a_request_that_nobody_wants_has_no_notes_and_is_not_seen(doorway: Doorway, witness: Witness) -> None:
+    caller = await doorway.caller()
+    await caller.send(post(b"hold", "x-request-id: unwanted"))
+    await doorway.teller.until(lambda: doorway.teller.held)
+    assert doorway.door.cycle.journey.notes is None  # type: ignore[attr-defined]
+    doorway.teller.release()
+    assert (await caller.reply()).status == 200
+    assert (witness.begun, witness.seen_) == ([], [])
 
 
 async def test_where_nobody_watches_a_request_has_no_notes() -> None:
