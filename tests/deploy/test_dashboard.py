@@ -93,7 +93,9 @@ def guarded(folder: Path, repository: Repository) -> Iterator[tuple[Guarded, Pro
     with Server(repository.folder, repository.state, **settings).ready() as server, prometheus(folder, config) as one:
         one.watch(guarded=server.url)
         one.becomes('up{instance="guarded"} == 1')
-        yield Guarded(server, folder, token, ours), one
+        asked = Guarded(server, folder, token, ours)
+        with asked.client:
+            yield asked, one
 
 
 @pytest.fixture(scope="module")
