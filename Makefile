@@ -70,7 +70,8 @@ docs: .venv/.dev  ## regenerate the pages made from code, and build the site of 
 
 lock: .venv/.uv  ## resolve requirements/*.txt anew (plain name==version lines, no addresses)
 	$(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
-	  --no-emit-index-url --no-emit-find-links --extra signing pyproject.toml -o requirements/serve.txt
+	  --no-emit-index-url --no-emit-find-links --extra signing --extra tracing pyproject.toml \
+	  -o requirements/serve.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
 	  --no-emit-index-url --no-emit-find-links --extra dev -c requirements/serve.txt pyproject.toml \
 	  -o requirements/dev.txt

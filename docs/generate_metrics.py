@@ -13,7 +13,7 @@ from serve.metrics import Metrics
 HEAD = """# Metrics
 
 `GET /metrics`, as Prometheus reads it; who asks needs the scope `metrics` where there are keys ([who may
-ask](http.md#who-may-ask)). Times are in seconds, sizes in bytes. [deploy/](../deploy/README.md) has a scrape
+ask](http.md#who-may-ask)). Times are in seconds, sizes in bytes. [deploy/](../deploy/prometheus/README.md) has a scrape
 configuration, alerts and a dashboard made of these, [the runbook](runbook.md) what to do when one of them fires.
 
 A histogram has `_bucket`, `_sum` and `_count` behind its name. `model` is a live model's name, `revision` the commit

@@ -1,14 +1,15 @@
 """What the server is at this moment, for its metrics: read off the rooms when somebody asks, or looked at now and then.
 
-`tell_of_…` are called once, by the composition root. `Vitals.follow` goes on while the server runs: it sees how late
-the event loop comes, and, in a thread, for a disk may hang, how full the disk of the state folder is.
+`tell` and `tell_of_the_server` are called once, by the composition root. `Vitals.follow` goes on while the server runs:
+it sees how late the event loop comes, and, in a thread, for a disk may hang, how full the state folder's disk is.
 """
 
 import asyncio
+import contextlib
 import platform
 import shutil
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import structlog
@@ -44,6 +45,16 @@ class Vitals:
         metrics.disk_size_bytes.add(lambda: self._of_disk(0))
         metrics.disk_free_bytes.add(lambda: self._of_disk(1))
 
+    @contextlib.asynccontextmanager
+    async def followed(self) -> AsyncIterator[None]:
+        """Within the block they are looked at."""
+        task = asyncio.create_task(self.follow())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
     async def follow(self) -> None:
         """Look, for ever."""
         looks = 0
@@ -65,6 +76,15 @@ class Vitals:
 
     def _of_disk(self, at: int) -> Samples:
         return [((), self._disk[at])] if self._disk is not None else ()
+
+
+def tell(
+    metrics: Metrics, rollout: Rollout, readiness: Readiness, crowd: Crowd, bodies: Bodies, access: Access
+) -> None:
+    """What the rooms know at the moment they are asked."""
+    tell_of_releases(metrics, rollout)
+    tell_of_the_door(metrics, readiness, crowd, bodies)
+    tell_of_access(metrics, access)
 
 
 def tell_of_releases(metrics: Metrics, rollout: Rollout) -> None:

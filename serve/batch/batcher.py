@@ -18,6 +18,7 @@ from serve.batch.policy import Policy
 from serve.batch.reply import Reply
 from serve.child.wire import Value
 from serve.errors import DeadlineExceeded, QueueFull, ServeError, WaitTooLong
+from serve.journey import Journey
 
 _MOST_IN_VAIN = 6
 _EVER = float("inf")
@@ -34,6 +35,7 @@ class Entry:
 
     `deadline` and `arrived` are readings of the batcher's clock, in seconds. `attempts` counts the workers that
     died with it; where another could as well, `most_attempts` is less than two. `alone`, it shares no batch.
+    `journey` is its caller's request, where it has one.
     """
 
     value: Value
@@ -45,6 +47,7 @@ class Entry:
     attempts: int = 0
     most_attempts: int = 2
     alone: bool = False
+    journey: Journey | None = None
     reply: Reply = field(default_factory=Reply)
 
     @property

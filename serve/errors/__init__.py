@@ -4,7 +4,7 @@
     ├── RequestRejected    the caller must change the request
     │   ├── MalformedRequest (TooDeep) · TargetTooLong · HeadersTooLarge · RequestTooSlow
     │   ├── InvalidInputs · PayloadTooLarge · UnsupportedContent · NotAcceptable
-    │   ├── ModelNotFound · VersionNotFound · RouteNotFound · MethodNotAllowed
+    │   ├── ModelNotFound · VersionNotFound · ReleaseNotFound · RouteNotFound · MethodNotAllowed
     │   └── Unauthenticated · Forbidden
     ├── Unavailable        the caller may try again
     │   ├── QueueFull (WaitTooLong, BodiesFull) · DeadlineExceeded (ReadTooSlowly) · WorkerDied (AsideDied) · NotReady
@@ -39,6 +39,7 @@ from serve.errors.rejected import (
     ModelNotFound,
     NotAcceptable,
     PayloadTooLarge,
+    ReleaseNotFound,
     RequestRejected,
     RequestTooSlow,
     RouteNotFound,
@@ -129,6 +130,7 @@ __all__ = [
     "PullFailed",
     "QueueFull",
     "ReadTooSlowly",
+    "ReleaseNotFound",
     "RemoteNotTrusted",
     "RequestRejected",
     "RequestTooSlow",

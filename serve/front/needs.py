@@ -24,6 +24,9 @@ NEEDS: Mapping[str, Need] = {
     "/v2/health/ready": Need.NOTHING,
     "/version": Need.KNOWN,
     "/models": Need.KNOWN,
+    "/rollouts": Need.KNOWN,
+    "/history": Need.KNOWN,
+    "/history/{revision}": Need.KNOWN,
     "/v2": Need.KNOWN,
     "/v2/models/{name}": Need.KNOWN,
     "/v2/models/{name}/ready": Need.KNOWN,  # it tells which models there are
@@ -39,4 +42,17 @@ NEEDS: Mapping[str, Need] = {
 }
 
 # Those for whoever runs the server: where there is a control port, only it has them.
-CONTROL = frozenset({"/", "/metrics", "/models", "/docs", "/redoc", "/openapi.json", docs.FILES})
+CONTROL = frozenset(
+    {
+        "/",
+        "/metrics",
+        "/models",
+        "/rollouts",
+        "/history",
+        "/history/{revision}",
+        "/docs",
+        "/redoc",
+        "/openapi.json",
+        docs.FILES,
+    }
+)

@@ -31,6 +31,7 @@ class Metrics:
         self._of_workers()
         self._of_releases()
         self._of_the_door()
+        self._of_who_watches()
         self._of_the_server()
 
     def _declare(self, one: One) -> One:
@@ -197,6 +198,29 @@ class Metrics:
                 "clients ('client_ca').",
                 ("what",),
             )
+        )
+
+    def _of_who_watches(self) -> None:
+        self.dropped_spans = self._declare(
+            Counter(
+                "pinion_dropped_spans",
+                "Spans that were not sent: too many waited, or nobody took them.",
+                registry=None,
+            )
+        )
+        self.recorded = self._declare(
+            Counter("pinion_recorded_requests", "Predictions that were recorded.", registry=None)
+        )
+        self.unrecorded = self._declare(
+            Counter(
+                "pinion_unrecorded_requests",
+                "Predictions that were to be recorded and were not: 'queue_full', 'disk' or 'too_large'.",
+                ["reason"],
+                registry=None,
+            )
+        )
+        self.recording = self._declare(
+            Gauge("pinion_recording", "1 while predictions are recorded, 0 where that is off or failed.", registry=None)
         )
 
     def _of_the_server(self) -> None:

@@ -19,6 +19,7 @@ from serve.batch.policy import Policy
 from serve.batch.unsettled import Unsettled
 from serve.child import wire
 from serve.errors import DeadlineExceeded, NotReady, RolloutFailed, WorkerCrashed
+from serve.journey import Journey
 from serve.metrics import Metrics
 from serve.signature.binding import Bound
 from serve.worker.confinement import Sandbox
@@ -93,7 +94,14 @@ class Pool:
         self._tell_sandbox()
         self.state = PoolState.READY
 
-    def ask(self, bound: Bound, timeout_seconds: float, attempts: int = 0, most_attempts: int = 2) -> Entry:
+    def ask(
+        self,
+        bound: Bound,
+        timeout_seconds: float,
+        attempts: int = 0,
+        most_attempts: int = 2,
+        journey: Journey | None = None,
+    ) -> Entry:
         """Let one request wait for a worker; who asks awaits its `reply`, and then must `forget` it.
 
         The reply is the model's answer, or one of `errors.Unavailable`, `ModelFailed`, `InvalidInputs`.
@@ -101,7 +109,8 @@ class Pool:
         now = time.monotonic()
         deadline = now + timeout_seconds
         alone = attempts > 0
-        entry = Entry(bound.value, bound.params, bound.group, deadline, now, bound.rows, attempts, most_attempts, alone)
+        value, params, group, rows = bound.value, bound.params, bound.group, bound.rows
+        entry = Entry(value, params, group, deadline, now, rows, attempts, most_attempts, alone, journey)
         self._queue(entry)
         return entry
 
@@ -135,11 +144,12 @@ class Pool:
                 break
             size *= 2
 
-    async def stream(self, bound: Bound, timeout_seconds: float) -> Chunks:
+    async def stream(self, bound: Bound, timeout_seconds: float, journey: Journey | None = None) -> Chunks:
         """The answer in chunks, once there is one, each in `timeout_seconds`; who leaves before its end closes it."""
         now = time.monotonic()
         alone = object()  # batched with none
-        entry = StreamEntry(bound.value, bound.params, alone, now + timeout_seconds, now, bound.rows)
+        deadline = now + timeout_seconds
+        entry = StreamEntry(bound.value, bound.params, alone, deadline, now, bound.rows, journey=journey)
         self._queue(entry)
         try:
             await entry.reply

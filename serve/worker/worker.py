@@ -24,6 +24,7 @@ from serve.errors import (
     WorkerDied,
 )
 from serve.worker import faults
+from serve.worker.batches import note
 from serve.worker.process import Command, Died, Process, State
 from serve.worker.shared import Shared
 from serve.worker.stream import answer
@@ -141,7 +142,7 @@ class Worker:
             self._retry(batch, lambda entry: self._convict(entry, how))
         except Exception:
             await process.stop()
-            log.exception("batch failed unexpectedly", model=self._shared.name)
+            log.exception("batch failed unexpectedly", model=self._shared.name, **process.batches.told_in_hand())
             self._retry(batch, lambda entry: entry.refuse(InternalError(_OUR_FAULT)))
         else:
             self._served += 1
@@ -149,18 +150,22 @@ class Worker:
 
     async def _predict(self, process: Process, batch: list[Entry], rows: int) -> None:
         shared = self._shared
-        message = wire.Predict(tuple([entry.value for entry in batch]), dict(batch[0].params))
+        number = process.batches.begin([entry.journey for entry in batch])
+        message = wire.Predict(tuple([entry.value for entry in batch]), dict(batch[0].params), number)
         allowed = shared.limits.predict_timeout_seconds  # that callers are in a hurry says nothing of the process
         if allowed == float("inf"):
             allowed = max([entry.deadline for entry in batch]) - time.monotonic()
         sent = shared.clock()
         answers = await process.predict(message, allowed)
+        process.batches.end()
         shared.predict_seconds.observe(answers.seconds)
         # With the way there and back, in which the model does nothing: small batches go it more often.
-        shared.policy.costs.observe(rows, shared.clock() - sent)
+        answered = shared.clock()
+        shared.policy.costs.observe(rows, answered - sent)
+        note(shared.name, batch, rows, sent, answered, answers.seconds)
         for entry, found in zip(batch, answers.answers, strict=True):
             if isinstance(found, wire.Fault):
-                entry.refuse(faults.error(shared.name, found))
+                entry.refuse(faults.error(shared.name, found, entry.journey))
             else:
                 entry.resolve(found)
 
@@ -206,7 +211,8 @@ class Worker:
         shared, pause = self._shared, self._shared.backoff.failed()
         shared.deaths += 1
         shared.metrics.worker_deaths.labels(shared.name).inc()
-        log.warning("worker died", model=shared.name, pid=dead.pid, how=dead.how, restart_in_seconds=pause)
+        with_it = dead.batches.told_in_hand()
+        log.warning("worker died", model=shared.name, pid=dead.pid, how=dead.how, restart_in_seconds=pause, **with_it)
         await dead.stop()
         while True:
             self._give_up_where_hopeless()

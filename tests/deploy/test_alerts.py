@@ -23,6 +23,7 @@ from tests.chaos.conftest import MIB, copied
 from tests.chaos.limits import limited, rss
 from tests.chaos.load import Client, unlike_any_other
 from tests.chaos.test_resources import full_device, unheard
+from tests.deploy.conftest import forget, unreachable
 from tests.deploy.prometheus import CONFIG, Prometheus, alerts, prometheus, uncommented
 from tests.e2e.conftest import Repository, promote
 from tests.e2e.guarded import new_key
@@ -96,8 +97,8 @@ async def test_slow_answers_are_told_of_and_then_those_that_come_too_late(
 async def test_workers_that_die_are_told_of_and_so_is_a_server_without_any(
     watched: Prometheus, repository: Repository
 ) -> None:
-    with serving(watched, repository, rollout__hold_seconds=0) as (server, name):
-        async with storm(server, "exit", 10):
+    with serving(watched, repository, worker__count=4) as (server, name):
+        async with storm(server, "exit", 20):
             await fires(watched, "PinionWorkersDying", model="oracle", instance=name)
             await fires(watched, "PinionWorkersMissing", model="oracle", instance=name)
             await fires(watched, "PinionNotReady", instance=name)
@@ -113,25 +114,14 @@ async def test_workers_that_grow_are_told_of(watched: Prometheus, repository: Re
 
 
 def test_a_release_that_fails_is_told_of_with_its_code(watched: Prometheus, repository: Repository) -> None:
-    with serving(watched, repository, rollout__first_retry_seconds=0.2, rollout__longest_retry_seconds=0.2) as (
-        _,
-        name,
-    ):
-        shutil.rmtree(repository.folder / "remote")
-        shutil.rmtree(repository.folder / ".dvc" / "cache", ignore_errors=True)
-        shutil.rmtree(repository.folder / "models", ignore_errors=True)
-        shutil.rmtree(next((repository.state / "snapshots").glob(f"*{_other(repository)}*")), ignore_errors=True)
+    settings = {"rollout__first_retry_seconds": 0.2, "rollout__longest_retry_seconds": 0.2}
+    forget(repository)
+    with serving(watched, repository, **settings) as (_, name), unreachable(repository):
         repository.checkout(0)
         found = watched.fires("PinionReleaseFailed", instance=name)
         assert found["labels"]["code"] == "pull_failed"
         watched.fires("PinionReleasePending", instance=name)
         watched.fires("PinionPullFailing", instance=name)
-
-
-def _other(repository: Repository) -> str:
-    """The digits of the digest that promotion 0 pinned."""
-    told = repository.git("show", f"{repository.revisions[0]}:models.dvc")
-    return re.findall(r"sha256:(\w+)", told)[0]
 
 
 async def test_a_release_that_falls_back_is_told_of(
@@ -163,11 +153,13 @@ async def test_memory_that_runs_out_is_told_of(watched: Prometheus, repository: 
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def small_disk(repository: Repository, tmp_path: Path) -> Iterator[Path]:
     disk = tmp_path / "disk"
     disk.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", disk], capture_output=True).returncode:
         pytest.skip("needs a small file system, and may not mount one here")
+    (disk / "state").mkdir()
+    (disk / "state" / "environments").symlink_to(repository.state / "environments")
     yield disk
     subprocess.run(["umount", "--lazy", disk], check=True)
 

@@ -16,7 +16,7 @@ from serving import BATCHING, GLANCE, LATENCY, TRAFFIC
 
 _COLUMNS = 24
 _SOURCE = {"type": "prometheus", "uid": "${datasource}"}
-_SCHEMA_VERSION = 41
+_SCHEMA_VERSION = 42
 _ROWS: Mapping[str, Sequence[Panel]] = {
     "At a glance": GLANCE,
     "Traffic": TRAFFIC,
@@ -50,7 +50,7 @@ def dashboard() -> dict[str, Any]:
 
 
 def _variables() -> Iterator[dict[str, Any]]:
-    yield {"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus", "current": {}}
+    yield {"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus"}
     for name, metric, label, many in (
         ("job", "pinion_build_info", "job", False),
         ("instance", 'pinion_build_info{job="$job"}', "instance", True),
@@ -67,7 +67,7 @@ def _variables() -> Iterator[dict[str, Any]]:
             "sort": 1,
             "multi": many,
             "includeAll": many,
-            **({"allValue": ".*", "current": {"text": "All", "value": "$__all"}} if many else {"current": {}}),
+            **({"allValue": ".*", "current": {"text": "All", "value": "$__all"}} if many else {}),
         }
 
 
@@ -183,7 +183,7 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "color": {"mode": "scheme", "scheme": "Oranges", "steps": 64, "exponent": 0.5, "fill": "dark-orange"},
         "legend": {"show": True},
         "rowsFrame": {"layout": "auto"},
-        "tooltip": {"mode": "single", "yHistogram": False},
+        "tooltip": {"yHistogram": False},
         "yAxis": {"axisPlacement": "left", "unit": "s"},
     },
 }

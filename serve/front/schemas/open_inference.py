@@ -36,7 +36,8 @@ class OpenInference:
             "" if encoding == "identity" else encoding,
             self._max_body_bytes,
         )
-        return InferenceRequest(call.arguments.get("name"), call.arguments.get("version"), reading, call.received)
+        name, version = call.arguments.get("name"), call.arguments.get("version")
+        return InferenceRequest(name, version, reading, call.received, None, call.journey)
 
     def encode(self, call: Call, response: InferenceResponse) -> Answer:
         asked = wanted(response.bound)
@@ -46,12 +47,12 @@ class OpenInference:
             return Answer(200, JSON, body, response.lineage)
         return Answer(200, BINARY, body, ((JSON_LENGTH, str(json_length)), *response.lineage))
 
-    def refuse(self, error: ServeError) -> Answer:
+    def refuse(self, error: ServeError, request_id: str = "") -> Answer:
         return refused(error)
 
 
-def refused(error: ServeError) -> Answer:
-    """The answer in place of any other, on all routes of the protocol."""
+def refused(error: ServeError, _: str = "") -> Answer:
+    """The answer in place of any other, on all routes of the protocol, in whose shape an id has no place."""
     code = 400 if status(error) == 422 else status(error)
     allow = (("allow", "POST"),) if code == 405 else ()
     return Answer(code, JSON, orjson.dumps({"error": in_one(error)}), (*retry_after(error), *allow))

@@ -20,13 +20,13 @@ class Predict:
             formats.accepted(accept)  # refused now, before it costs a prediction
         formats.require_unpacked(call.headers.get("content-encoding", ""))
         reading = formats.reader(call.headers.get("content-type", ""))(call.body)
-        return InferenceRequest(call.arguments.get("name"), None, reading, call.received)
+        return InferenceRequest(call.arguments.get("name"), None, reading, call.received, None, call.journey)
 
     def encode(self, call: Call, response: InferenceResponse) -> Answer:
         kind = formats.accepted(call.headers.get("accept", ""))
         return Answer(200, kind, formats.write(kind, response), response.lineage)
 
-    def refuse(self, error: ServeError) -> Answer:
+    def refuse(self, error: ServeError, request_id: str = "") -> Answer:
         code = status(error)
         allow = (("allow", "POST"),) if code == 405 else ()
-        return Answer(code, PROBLEM_TYPE, problem(error), (*retry_after(error), *allow))
+        return Answer(code, PROBLEM_TYPE, problem(error, request_id), (*retry_after(error), *allow))

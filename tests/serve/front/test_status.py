@@ -18,6 +18,7 @@ CALLERS = [
     (errors.ModelNotFound("x", ("digits",)), 404),
     (errors.VersionNotFound("digits", "1", ("4f2b",)), 404),
     (errors.RouteNotFound("no"), 404),
+    (errors.ReleaseNotFound("4f2b"), 404),
     (errors.MethodNotAllowed("no"), 405),
     (errors.NotAcceptable("no"), 406),
     (errors.TooDeep(64), 400),
