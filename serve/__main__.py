@@ -55,6 +55,14 @@ def _revisions(incomplete: str) -> list[tuple[str, str]]:
     return [(one.revision[:12], one.subject) for one in found if one.revision.startswith(incomplete)]
 
 
+def _models(incomplete: str) -> list[str]:
+    """The models that models.dvc pins here, for the shell."""
+    from serve.artifact import history
+
+    pins = [one.pin for one in history.releases(Path(), most=1) if one.pin is not None]
+    return [model.name for pin in pins for model in pin.models if model.name.startswith(incomplete)]
+
+
 Repo = Annotated[
     Path | None, typer.Option(help="The git repository that holds models.dvc.", show_default=".", readable=False)
 ]
@@ -175,7 +183,9 @@ def doctor(context: typer.Context, repo: Repo = None, as_json: Json = False) -> 
 @cli.command(help=_EXAMPLE_HELP, epilog=_EXAMPLE_USE)
 def example(
     context: typer.Context,
-    model: Annotated[str | None, typer.Argument(help="Of which model.", show_default="the only one")] = None,
+    model: Annotated[
+        str | None, typer.Argument(help="Of which model.", autocompletion=_models, show_default="the only one")
+    ] = None,
     url: Url = None,
     api_key: ApiKey = None,
     ca: Ca = None,

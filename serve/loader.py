@@ -26,7 +26,7 @@ from serve.errors import FormatRefused, HashesMissing, MachineFailed, PullFailed
 from serve.metrics import Metrics
 from serve.worker import environment
 from serve.worker.confinement import Confinement
-from serve.worker.environment import EnvironmentPolicy
+from serve.worker.policy import EnvironmentPolicy
 from serve.worker.pool import Pool, PoolLimits
 from serve.worker.process import Command
 

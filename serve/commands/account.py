@@ -23,8 +23,8 @@ _REFRESHES_A_SECOND = 8
 _TOLD_ELSEWHERE = frozenset(
     {"pulled", "verified", "building environment", "warm", "live", "sandbox", "removed", "commit verified"}
 )
-_QUICK = ("admit", "switch", "golden", "warm", "verify")  # which nobody waits for, most of the time
-_QUICK_SECONDS = 0.5
+_ALWAYS = ("start",)  # other steps have often nothing to do, which need not be told
+_QUICK_SECONDS = 0.3
 
 
 class Account:
@@ -74,7 +74,7 @@ class Account:
         with _unheard():
             if seconds is None:
                 self._live.start()
-            elif doing.step not in _QUICK or seconds >= _QUICK_SECONDS:
+            elif doing.step in _ALWAYS or seconds >= _QUICK_SECONDS:
                 self._console.print(drawn.step(doing, seconds))
 
     def _now(self) -> Any:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -44,8 +44,8 @@ def status(asked: Asked, repo: Path | None) -> NoReturn:
     """Ask once, or again and again, and end with the code that says how it is."""
     server = target.of(given.settings(repo), asked.url, asked.api_key, asked.ca)
     try:
-        if asked.watch and not asked.as_json:
-            drawn.watched(_looks(server, max(asked.seconds, 0.2)))
+        if asked.watch:
+            drawn.watched(_looks(server, max(asked.seconds, 0.2)), as_json=asked.as_json)
         found = look(server, asked.seconds)
     except Unanswered as error:
         leave(str(error), UNANSWERED)
@@ -55,7 +55,7 @@ def status(asked: Asked, repo: Path | None) -> NoReturn:
     raise typer.Exit(READY if found["ready"] else NOT_READY)
 
 
-def _looks(server: Target, seconds: float) -> Any:
+def _looks(server: Target, seconds: float) -> Iterator[dict[str, Any]]:
     """What a server says, each time anew; where it does not answer meanwhile, the sentence that says so."""
     before = None
     while True:

@@ -6,7 +6,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from serve.settings.group import AbsolutePath, Group
 from serve.worker.confinement import SandboxPolicy
-from serve.worker.environment import EnvironmentPolicy
+from serve.worker.policy import EnvironmentPolicy
 
 
 class BatchSettings(Group):

@@ -7,7 +7,6 @@ two builders apart and is let go by the kernel when a builder dies.
 """
 
 import asyncio
-import enum
 import hashlib
 import importlib.metadata
 import os
@@ -29,19 +28,13 @@ from serve.artifact.lease import Leases
 from serve.artifact.snapshot import Recipe
 from serve.errors import EnvironmentFailed
 from serve.scratch import writable
+from serve.worker.policy import EnvironmentPolicy
 
 log = structlog.get_logger()
 
 OLDEST, NEWEST = (3, 9), (3, 13)
 WHEELS_ONLY = ("--only-binary", ":all:")
 _COMPLETE = ".complete"
-
-
-class EnvironmentPolicy(enum.StrEnum):
-    """Where a model may run."""
-
-    AUTO = "auto"
-    ISOLATED = "isolated"
 
 
 async def interpreter(

@@ -79,7 +79,7 @@ def test_an_unreachable_remote_is_said(cold: Repository) -> None:
 
 def test_history_lists_every_promotion_newest_first(promoted: Repository) -> None:
     lines = run("history", "--repo", str(promoted.folder)).stdout.splitlines()
-    revisions = [line.split()[0] for line in lines[1:]]
+    revisions = [line.split()[0] for line in lines if line and not line.startswith(" ")]
     assert revisions == [revision[:12] for revision in reversed(promoted.revisions)]
 
 

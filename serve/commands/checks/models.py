@@ -59,9 +59,11 @@ async def _missing(store: Store, pin: Pin, limits: PullLimits) -> list[str]:
     with dvc.checkout(store.repo, store.state, settings, private_cache=True) as checkout:
         (checkout.folder / FILENAME).write_bytes(write(pin))
         await fetch.listed(checkout, pin, limits)
-        told = await dvc.run(checkout, "status", "--cloud", "--json", FILENAME, timeout_seconds=_SECONDS)
-    found: dict[str, str] = json.loads(told or "{}")
-    return sorted(name for name, how in found.items() if how == "missing")
+        # Not `dvc status --cloud`: that takes a remote which has the listing to have all that stands in it.
+        asked = ("data", "status", "--not-in-remote", "--granular", "--json")
+        told = await dvc.run(checkout, *asked, timeout_seconds=_SECONDS)
+    missing: list[str] = json.loads(told).get("not_in_remote", [])
+    return sorted(missing)
 
 
 async def _environment(one: Snapshot, settings: Settings) -> Check:

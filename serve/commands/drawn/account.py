@@ -1,5 +1,6 @@
 """A server's account of itself: steps, what is live and where to go next, switches, failures, the end."""
 
+import re
 import time
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -23,6 +24,7 @@ from serve.loader import Deployed
 
 _SPINNER = Spinner("dots", style="cyan")
 _WORD = 12
+_OF = re.compile(r"(\d+\.?\d*) of (\d+\.?\d*) ")
 _USUAL = "http://127.0.0.1:8000"
 
 
@@ -42,9 +44,9 @@ def doing(one: Doing | None) -> RenderableType:
 
 def _progress(progress: str) -> tuple[RenderableType, ...]:
     """A bar where it is so much of so much, beside the words."""
-    words = progress.split()
-    if len(words) >= 3 and words[1] == "of":
-        done, whole = float(words[0]), float(words[2])
+    much = _OF.match(progress)
+    if much:
+        done, whole = float(much[1]), float(much[2])
         return ProgressBar(total=whole or 1.0, completed=done, width=24), Text(progress, "dim")
     return (Text(progress[:60], "dim"),)
 
@@ -81,7 +83,8 @@ def ready(models: Mapping[str, Deployed], address: str, docs: str, took: float) 
 def prepared(models: list[str], state: str, took: float) -> RenderableType:
     """All that serving needs is there."""
     told = f"{listed(models)} can be served without a network"
-    return Text.from_markup(f"  {OK} {'ready':<{_WORD}} {escape(told)}, from {escape(state)} [dim]{seconds(took)}[/]")
+    where = f"{'':<{_WORD + 5}}[dim]{escape(state)}[/]"
+    return Text.from_markup(f"  {OK} {'ready':<{_WORD}} {escape(told)} [dim]{seconds(took)}[/]\n{where}")
 
 
 def switched(before: Mapping[str, Deployed], after: Mapping[str, Deployed], took: float) -> RenderableType:
@@ -110,7 +113,7 @@ def failed(code: str, reason: str, live: list[str]) -> RenderableType:
 
 def stopping(drain_seconds: float) -> RenderableType:
     """A signal has come."""
-    waits = f"what was taken is finished, in {drain_seconds:.0f} s at most; Ctrl-C again ends at once"
+    waits = f"{drain_seconds:.0f} s at most for what was taken; Ctrl-C again: at once"
     return Text.from_markup(f"\n{_clock()} [yellow]stopping[/]: {waits}")
 
 

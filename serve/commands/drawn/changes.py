@@ -10,16 +10,16 @@ from rich.text import Text
 from serve.artifact.changes import ADDED, CHANGED, KEPT, REMOVED, Facts, Field, Metric, Model
 from serve.commands.drawn import listed, short
 
-_MARKS = {ADDED: "[green]+[/]", REMOVED: "[red]-[/]", CHANGED: "[yellow]~[/]", KEPT: "[dim]=[/]"}
+MARKS = {ADDED: "[green]+[/]", REMOVED: "[red]-[/]", CHANGED: "[yellow]~[/]", KEPT: "[dim]=[/]"}
 _MOST_METRICS = 2
 _BREAKS = "breaks callers"
 
 
-def metric(one: Metric) -> str:
-    """As in 'accuracy 0.9 → 0.95'."""
+def metric(one: Metric, width: int = 0) -> str:
+    """As in 'accuracy 0.9 → 0.95', the name as wide as it is to be."""
     if one.before is None or one.after is None or one.before == one.after:
-        return f"{one.name} {_figure(one.after if one.after is not None else one.before)}"
-    return f"{one.name} {_figure(one.before)} → {_figure(one.after)}"
+        return f"{one.name:<{width}} {_figure(one.after if one.after is not None else one.before)}"
+    return f"{one.name:<{width}} {_figure(one.before)} → {_figure(one.after)}"
 
 
 def summary(one: Model) -> str:
@@ -58,7 +58,7 @@ def _package(name: str, before: str | None, after: str | None) -> str:
 
 def whole(one: Model) -> RenderableType:
     """All that changes of one model."""
-    head = Text.from_markup(f" {_MARKS[one.change]} ")
+    head = Text.from_markup(f" {MARKS[one.change]} ")
     head.append(one.name, "bold")
     digests = " → ".join(short(digest) for digest in dict.fromkeys(one.digest) if digest)
     head.append(f"  {one.change}  ").append(digests, "dim")
@@ -82,7 +82,8 @@ def _details(one: Model) -> Table:
         told = [_package(found.name, found.before, found.after) for found in facts.packages]
         table.add_row("packages", Text("\n".join(told) or "the same"))
         table.add_row("answers", _answers(facts))
-    table.add_row("metrics", Text("\n".join(metric(found) for found in one.metrics) or "none recorded"))
+    width = max((len(found.name) for found in one.metrics), default=0)
+    table.add_row("metrics", Text("\n".join(metric(found, width) for found in one.metrics) or "none recorded"))
     return table
 
 

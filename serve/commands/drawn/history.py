@@ -1,15 +1,16 @@
-"""The releases, the newest first: one line each, and one for each model that it changed."""
+"""The releases, the newest first: a line each, and below it one for each model that it changed; or as JSON."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from serve.artifact.changes import Answers, Facts, Field, Metric, Model, Package
-from serve.commands.drawn import console, short
-from serve.commands.drawn.changes import summary
+from serve.artifact.changes import KEPT, REMOVED, Answers, Facts, Field, Metric, Model, Package
+from serve.commands.drawn import console, listed, short
+from serve.commands.drawn.changes import MARKS, summary
 
 
 def told(found: Mapping[str, Any], *, as_json: bool) -> None:
@@ -18,36 +19,41 @@ def told(found: Mapping[str, Any], *, as_json: bool) -> None:
         print(json.dumps(found))  # noqa: T201  # its purpose
         return
     out = console()
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("revision", "date", "who", "model", "digest", "run"):
-        table.add_column(heading, no_wrap=True)
-    table.add_column("what it changed", overflow="fold", ratio=1)
     for release in found["releases"]:
-        for row in _rows(release):
-            table.add_row(*row)
-    out.print(table)
+        out.print(_head(release), no_wrap=True, overflow="ellipsis")
+        out.print(_models(release))
     if found["more"]:
         out.print(f"[dim]the newest {len(found['releases'])}; more with --limit[/]")
 
 
-def _rows(release: Mapping[str, Any]) -> Iterator[tuple[Text, ...]]:
-    """A row for each model of the release."""
+def _head(release: Mapping[str, Any]) -> Text:
     day = release["date"][:16].replace("T", " ")
-    mark = Text(" live", "green") if release["live"] else Text()
-    head = [Text(release["revision"][:12], "bold").append(mark), Text(day), Text(release["author"][:20])]
-    if not release["readable"]:
-        yield (*head, Text("(unreadable)", "red"), Text(), Text(), Text(release["subject"]))
-        return
+    head = Text().append(release["revision"][:12], "bold")
+    if release["live"]:
+        head.append("  live", "bold green")
+    return head.append(f"  {day}  {release['author']}").append(f"  {release['subject']}", "dim")
+
+
+def _models(release: Mapping[str, Any]) -> Padding:
+    """A line for each model that the release changed, and one for those that it kept."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for _ in range(3):
+        table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    kept = [name for name, one in release["models"].items() if one["change"] == KEPT]
     for name, one in release["models"].items():
-        kept = one["change"] == "kept"
-        told = Text("as before", "dim") if kept else Text(f"{one['change']}: " if one["change"] == "added" else "")
-        if not kept:
-            told.append(summary(_model(name, one)), "red" if one.get("breaking") else "")
-        yield (*head, Text(name), Text(short(one["digest"]), "dim"), Text(one["run"][:12], "dim"), told)
-        head = [Text(), Text(), Text()]
+        if one["change"] != KEPT:
+            change = _model(name, one)
+            style = "red" if change.breaking else ""
+            words = " · ".join(filter(None, (summary(change), f"run {short(one['run'])}" if one["run"] else "")))
+            table.add_row(MARKS[one["change"]], Text(name), Text(short(one["digest"]), "dim"), Text(words, style))
     for name in release["removed"]:
-        yield (*head, Text(name), Text(), Text(), Text("removed, which breaks its callers", "red"))
-        head = [Text(), Text(), Text()]
+        table.add_row(MARKS[REMOVED], Text(name), Text(), Text("removed, which breaks its callers", "red"))
+    if kept:
+        table.add_row(MARKS[KEPT], Text(listed(kept), "dim"), Text(), Text("as before", "dim"))
+    if not release["readable"]:
+        table.add_row("[red]✗[/]", Text("models.dvc can't be read"), Text(), Text())
+    return Padding(table, (0, 0, 1, 2))
 
 
 def _model(name: str, one: Mapping[str, Any]) -> Model:

@@ -8,7 +8,6 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -19,15 +18,17 @@ _MARKS = {"live": OK, "running": "[cyan]…[/]", "superseded": "[dim]–[/]"}
 
 def told(found: Mapping[str, Any], *, as_json: bool) -> None:
     """On stdout."""
-    out = console()
     if as_json:
-        out.print_json(json.dumps(found)) if out.is_terminal else print(json.dumps(found))  # noqa: T201  # its purpose
+        print(json.dumps(found), flush=True)  # noqa: T201  # its purpose
     else:
-        out.print(drawn(found))
+        console().print(drawn(found))
 
 
-def watched(looks: Iterable[Mapping[str, Any]]) -> None:
-    """Each look in the place of the one before it."""
+def watched(looks: Iterable[Mapping[str, Any]], *, as_json: bool) -> None:
+    """Each look in the place of the one before it; as JSON, a line each."""
+    if as_json:
+        for one in looks:
+            told(one, as_json=True)
     out = console()
     with Live(console=out, auto_refresh=False, screen=out.is_terminal) as live:
         for one in looks:
@@ -76,37 +77,41 @@ def _notes(found: Mapping[str, Any]) -> list[RenderableType]:
 
 
 def _models(found: Mapping[str, Any]) -> RenderableType:
-    """A line for each live model."""
+    """A line for each live model, and below them what went wrong with any, by code."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("model", "digest", "live for", "workers", "queue", "req/s", "errors", "predict p50 / p99"):
-        right = heading.startswith(("live", "queue", "req", "predict"))
-        table.add_column(heading, justify="right" if right else "left", overflow="fold")
+    for heading in ("model", "digest", "live for", "workers", "queue", "req/s", "errors", "predict"):
+        right = heading in ("live for", "queue", "req/s", "errors", "predict")
+        table.add_column(heading, justify="right" if right else "left", overflow="fold", no_wrap=right)
     for name, one in found["models"].items():
         queue, predict = (one["stages"].get(stage, {}) for stage in ("queue", "predict"))
+        errors = sum(one["errors"].values())
         table.add_row(
             Text(name, "bold"),
-            short(one["digest"])[:8],
+            short(one["digest"])[:7],
             _ago(one["since"]),
             _workers(one["workers"]),
             f"{one['waiting']:.0f} · {_milliseconds(queue.get('p99'))}",
             f"{one['rate']:.1f}",
-            _errors(one["errors"]),
-            f"{_milliseconds(predict.get('median'))} / {_milliseconds(predict.get('p99'))}" if predict else "–",
+            Text(f"{errors:.0f}", "red" if errors else "dim"),
+            f"{_milliseconds(predict.get('median'))} / {_milliseconds(predict.get('p99'))}",
         )
     over = seconds(found["over_seconds"]) if found["over_seconds"] else ""
-    told = f"rates and latencies of the last {over}; queue: rows that wait · p99 of the wait"
-    return Group(table, Text(told, "dim")) if over else table
+    told = f"over {over}, in ms; queue: rows that wait · p99 of the wait; predict: p50 / p99"
+    return Group(table, *_errors(found["models"]), *([Text(told, "dim")] if over else []))
+
+
+def _errors(models: Mapping[str, Any]) -> list[RenderableType]:
+    return [
+        Text(f"{name}: " + ", ".join(f"{value:.0f} {code}" for code, value in one["errors"].items()), "red")
+        for name, one in models.items()
+        if one["errors"]
+    ]
 
 
 def _workers(states: Mapping[str, int]) -> Text:
     good = states.get("ready", 0) + states.get("busy", 0)
     told = ", ".join(f"{count} {state}" for state, count in states.items())
     return Text(told or "none", "" if good == sum(states.values()) and good else "red")
-
-
-def _errors(errors: Mapping[str, float]) -> Text:
-    told = ", ".join(f"{value:.0f} {code}" for code, value in errors.items())
-    return Text(told or "none", "red" if errors else "dim")
 
 
 def _rollouts(attempts: list[Mapping[str, Any]]) -> RenderableType:
@@ -123,11 +128,11 @@ def _rollouts(attempts: list[Mapping[str, Any]]) -> RenderableType:
             short(one["revision"]) or "not committed",
             Text(why),
         )
-    return Group(Text("last releases", "dim"), Padding(table, (0, 0, 0, 0)))
+    return Group(Text("last releases", "dim"), table)
 
 
 def _milliseconds(value: float | None) -> str:
-    return "–" if value is None else f"{value * 1e3:.3g} ms"
+    return "–" if value is None else f"{value * 1e3:.3g}"
 
 
 def _ago(moment: str) -> str:

@@ -16,6 +16,7 @@ from serve.artifact.fetch import PullLimits
 from serve.artifact.history import pin_at
 from serve.front.past import Past, handlers
 from serve.rollout import Rollout
+from tests.forms import FULL
 from tests.releases import WEIGHTS, Releases, Spec
 
 LIMITS = PullLimits(timeout_seconds=120.0)
@@ -126,6 +127,7 @@ async def test_a_revision_that_is_no_release_is_404(made: tuple[Releases, list[s
     assert (answer.status_code, answer.json()["code"]) == (404, "release_not_found")
 
 
+@FULL
 async def test_what_can_not_be_fetched_is_told_and_asked_for_again_once_it_is_there(tmp_path: Path) -> None:
     releases = Releases(tmp_path)
     releases.release(a=FIRST)
