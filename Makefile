@@ -64,6 +64,8 @@ fuzz: .venv/.dev  ## a million inputs for each parser of what others send, with 
 
 docs: .venv/.dev  ## regenerate the pages made from code
 	python docs/generate_settings.py > docs/settings.md
+	python docs/generate_metrics.py > docs/metrics.md
+	python deploy/grafana/source/generate.py > deploy/grafana/pinion.json
 	python -m tests.types.page > docs/types.md
 
 lock: .venv/.uv  ## resolve requirements/*.txt anew (plain name==version lines, no addresses)

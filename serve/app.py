@@ -16,14 +16,8 @@ from prometheus_client import CollectorRegistry, disable_created_metrics
 from prometheus_client.process_collector import ProcessCollector
 from starlette.types import ASGIApp
 
-from serve import log, scratch
-from serve.access import documents
+from serve import log, scratch, vitals
 from serve.access.access import Access
-from serve.access.certificates import Certificates
-from serve.access.followed import Followed, follow
-from serve.access.gate import Gate, Known
-from serve.access.keys import Keys
-from serve.access.scope import Scope
 from serve.artifact import watch
 from serve.artifact.fetch import PullLimits, Store
 from serve.artifact.trust import Trust
@@ -45,7 +39,7 @@ from serve.metrics import Metrics
 from serve.observe.watch import Watch
 from serve.observers import Observers
 from serve.rollout import Rollout, RolloutOptions
-from serve.settings import AuthSettings, Settings
+from serve.settings import Settings
 from serve.shutdown import Shutdown
 from serve.worker.confinement import Confinement
 from serve.worker.pool import PoolLimits
@@ -82,6 +76,9 @@ def build(
     bodies = Bodies(settings.http.max_body_bytes, settings.http.max_held_bytes)
     release = version("pinion-serve")
     observers = Observers(settings, metrics, release)
+    looking = vitals.Vitals(metrics, settings.state)
+    vitals.tell(metrics, rollout, readiness, crowd, bodies, access)
+    vitals.tell_of_the_server(metrics, release, settings.batch.max_waiting_rows)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -90,8 +87,10 @@ def build(
         ending = asyncio.create_task(_refuse_what_is_left(rollout, shutdown))
         try:
             watched = app.state.watch
-            door = _grpc_door(settings, rollout, readiness, inference, bodies, release, shutdown, access, watched)
-            async with observers.open(), access.followed(), door:
+            door = _grpc_door(
+                settings, rollout, readiness, inference, bodies, release, shutdown, access, metrics, watched
+            )
+            async with observers.open(), access.followed(), looking.followed(), door:
                 yield
         finally:
             following.cancel()
@@ -151,6 +150,7 @@ def _grpc_door(
     release: str,
     shutdown: Shutdown,
     access: Access,
+    metrics: Metrics,
     watched: Watch | None,
 ) -> contextlib.AbstractAsyncContextManager[None]:
     """Open where a port for it is set."""
@@ -159,39 +159,8 @@ def _grpc_door(
         return contextlib.nullcontext()
     from serve.front.grpc import server as grpc  # 20 MB, which most servers never need
 
-    service = grpc.Service(rollout, readiness, inference, bodies, release, access.gate, watched)
+    service = grpc.Service(rollout, readiness, inference, bodies, release, metrics, access.gate, watched)
     return grpc.listening(service, http.host, http.grpc_port, http.max_body_bytes, shutdown, access.certificates)
-
-
-def make_access(settings: Settings) -> Access:
-    """Who is let in by these settings; `AccessUnreadable` where a file they name is of no use."""
-    files, work = list[Followed](), list[Work]()
-    keys, tokens, certificates = None, None, None
-    if settings.auth.keys is not None:
-        keys = Keys()
-        files.append(Followed("API keys", [settings.auth.keys], keys.take))
-    http = settings.http
-    if http.tls_certificate is not None:
-        certificates = Certificates(http.tls_certificate, http.tls_key, http.tls_client_ca)
-        files.append(Followed("certificates", certificates.paths, certificates.take))
-    if files:
-        work.append(functools.partial(follow, files))
-    if settings.auth.issuer is not None and settings.auth.audience is not None:
-        tokens, asking = _tokens(settings.auth, settings.auth.issuer, settings.auth.audience)
-        work.append(asking)
-    gate = Gate(keys, tokens) if keys is not None or tokens is not None else None
-    return Access(gate, certificates, work)
-
-
-def _tokens(auth: AuthSettings, issuer: str, audience: str) -> tuple[Known, Work]:
-    """Who knows the issuer's tokens, and what is done for that while the server runs."""
-    from serve.access.issuer import Issuer  # memory, which most servers never need
-    from serve.access.tokens import Rules, Tokens
-
-    documents.require_safe(issuer)
-    asked = Issuer(issuer)
-    scopes = {word: Scope(scope) for word, scope in auth.scopes.items()}
-    return Tokens(asked, Rules(audience, auth.algorithms, auth.scope_claim, scopes)), asked.follow
 
 
 def make_shutdown(settings: Settings) -> Shutdown:
@@ -222,7 +191,7 @@ def make_metrics() -> Metrics:
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     metrics = Metrics(registry)
-    metrics.lost_lines.count = log.lost
+    metrics.lost_lines.tell(log.lost)
     return metrics
 
 

@@ -24,6 +24,7 @@ from serve.errors import (
     VersionNotFound,
     WorkerCrashed,
     WorkerDied,
+    outcome,
 )
 from serve.metrics import Metrics
 from serve.request import Asked, InferenceRequest, InferenceResponse, InferenceStream, Turn
@@ -248,7 +249,7 @@ class Inference:
             raise
 
     def _count_failed(self, deployed: Deployed, error: BaseException) -> None:
-        self._count(deployed, error.code if isinstance(error, ServeError) else "cancelled")
+        self._count(deployed, outcome(error))
 
     async def _bind(self, request: InferenceRequest, deployed: Deployed) -> tuple[Bound, float]:
         """What a worker takes, and the seconds, since it was received, that the request may take."""

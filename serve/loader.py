@@ -145,6 +145,7 @@ class Loader:
         with self.attempts.step("pull", f"{whole} in {pin.files} files", seen):
             pulled = await fetch.fetch(self._store, pin, self._options.pull, count)
         if pulled:
+            self._metrics.last_pull.set_to_current_time()
             log.info("pulled", models=[model.name for model in pin.models], bytes=pin.size, files=pin.files)
 
     async def _trusted(self, one: Snapshot) -> Snapshot:

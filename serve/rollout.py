@@ -8,7 +8,6 @@ may be loading. One task, `follow`, makes releases; another watches the newest w
 """
 
 import asyncio
-import contextlib
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
@@ -60,6 +59,7 @@ class Rollout:
         self.held: Live | None = None
         self.desired: Pin | None = None
         self.failure: Failure | None = None
+        self._asked = 0.0  # when git began to ask for what is desired
         # the loader's own, where they are to tell what it does
         self.attempts = attempts if attempts is not None else Attempts()
         self._loader, self._options, self._metrics = loader, options, metrics
@@ -77,6 +77,12 @@ class Rollout:
         """Whether every live model has a worker that can answer."""
         return self.live is not None and self.live.ready
 
+    @property
+    def pending_since(self) -> float:
+        """When git began to ask for what is not live, as seconds since 1970; 0 where what it asks for is live."""
+        is_live = self.live is not None and self.live.pin == self.desired
+        return 0.0 if is_live else self._asked
+
     def stand_in(self, deployed: Deployed) -> Deployed | None:
         """Who may answer in the place of `deployed`, whose pool fails or is gone: what is live by now, else held."""
         for release in (self.live, self.held):
@@ -90,7 +96,7 @@ class Rollout:
         attempt: asyncio.Task[None] | None = None
         try:
             async for pin in pins:
-                self.desired = pin
+                self.desired, self._asked = pin, time.time()
                 await _cancelled(attempt)
                 self.failure = None
                 attempt = asyncio.create_task(self._until_live(pin))
@@ -120,7 +126,8 @@ class Rollout:
         before, older = self.models, _older(origin, self.live)
         with self.attempts.step("switch", "one assignment"):
             self._switch(Live(pin, {model.name: models[model.name] for model in pin.models}, origin, older))
-            self._announce(before)
+            self._announce()
+        self._metrics.rollout_seconds.observe(time.monotonic() - began)
         log.info(
             "release live",
             started=sorted(name for name, one in models.items() if before.get(name) is not one),
@@ -166,6 +173,7 @@ class Rollout:
             pause = min(pause * 2, self._options.longest_retry_seconds)
         self.failure = None
         self._metrics.rollouts.labels(LIVE).inc()
+        self._metrics.release_live.set_to_current_time()
         self.attempts.end(LIVE)
         await self._collect()
 
@@ -214,8 +222,8 @@ class Rollout:
 
     def _fall_back(self, held: Live, error: FellBack) -> None:
         """The same assignment again. What failed is ended at once: what it took is asked of its stand-in."""
-        failed, before, self.live, self.held, self._trial = self.live, self.models, held, None, None
-        self._announce(before)
+        failed, self.live, self.held, self._trial = self.live, held, None, None
+        self._announce()
         self._note_failure(error)
         self.attempts.fell_back(error.code, error.message)
         for one in self._unused(failed):
@@ -231,16 +239,13 @@ class Rollout:
             self._trial.cancel()
             self._trial = None
 
-    def _announce(self, before: Mapping[str, Deployed]) -> None:
+    def _announce(self) -> None:
         self._metrics.live.clear()
         for name, one in self.models.items():
             run = one.snapshot.promotion.run
             self._metrics.live.labels(name, one.snapshot.digest, one.revision, run).set(1)
-            self._metrics.queue_rows.labels(name).set_function(one.pool.waiting)
+            self._metrics.requests.expect(name, one.revision)
             log.info("live", model=name, revision=one.revision[:12], digest=one.snapshot.digest[:19], run=run)
-        for name in before.keys() - self.models.keys():
-            with contextlib.suppress(KeyError):
-                self._metrics.queue_rows.remove(name)
 
     def _running(self) -> list[Deployed]:
         """Every model that has workers."""
@@ -259,14 +264,9 @@ class Rollout:
             self._leave(one, one.pool.drain(self._options.drain_timeout_seconds))
 
     def _leave(self, deployed: Deployed, ending: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(self._gone(ending))
+        task = asyncio.create_task(ending)
         self._leaving[task] = deployed
         task.add_done_callback(self._leaving.pop)
-
-    async def _gone(self, ending: Coroutine[None, None, None]) -> None:
-        await ending
-        for one in self.models.values():  # after a rollback one may have the labels that this pool just took away
-            one.pool.count()
 
 
 def _older(origin: Origin | None, before: Live | None) -> bool:

@@ -140,7 +140,7 @@ class Batcher:
     def put(self, entry: Entry) -> None:
         """Queue an entry, or raise `QueueFull`. A single request larger than the queue is let into an empty one."""
         if self.rows and self.rows + entry.rows > self._max_waiting_rows:
-            raise QueueFull(self.name, self._max_waiting_rows, self._wait())
+            raise QueueFull(self.name, self._max_waiting_rows, self.wait())
         self._waiting.append(entry)
         self.rows += entry.rows
         self._came += entry.rows
@@ -150,7 +150,7 @@ class Batcher:
         """`QueueFull` where not one row more may wait, or for too long; its answer has `patience` seconds to come."""
         if not self.rows:
             return
-        wait, allowed = self._wait(), min(_WAITING * patience, self._max_waiting_seconds)
+        wait, allowed = self.wait(), min(_WAITING * patience, self._max_waiting_seconds)
         if self.rows >= self._max_waiting_rows:
             raise QueueFull(self.name, self._max_waiting_rows, wait)
         if wait > allowed:
@@ -220,7 +220,7 @@ class Batcher:
         self.rows -= entry.rows
         return entry
 
-    def _wait(self) -> float:
+    def wait(self) -> float:
         """Seconds that who comes now would wait."""
         return self._pace.wait(self.rows, self._clock())
 

@@ -12,6 +12,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from serve import admission
 from serve import app as composition
 from serve import log as logging
 from serve.access.access import Access
@@ -87,7 +88,7 @@ def state(settings: Settings) -> Iterator[None]:
 def _access(settings: Settings) -> Access:
     """Who is let in; one warning where that is everybody."""
     try:
-        access = composition.make_access(settings)
+        access = admission.make_access(settings)
     except AccessUnreadable as error:
         leave(error.message, 2)
     http = settings.http

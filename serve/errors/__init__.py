@@ -27,6 +27,7 @@ Nothing here knows HTTP: `front/status.py` holds the one table of statuses.
 """
 
 from serve.errors.access import AccessUnreadable, CertificateUnreadable, IssuerUnreachable, KeysUnreadable
+from serve.errors.blame import fault, outcome
 from serve.errors.failed import BadOutput, InternalError, ModelFailed, OutputTooLarge, PredictFailed, WorkerCrashed
 from serve.errors.rejected import (
     Flaw,
@@ -156,4 +157,6 @@ __all__ = [
     "WaitTooLong",
     "WorkerCrashed",
     "WorkerDied",
+    "fault",
+    "outcome",
 ]

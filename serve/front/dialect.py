@@ -6,7 +6,7 @@ the model's signature is left to the `Reading` it makes, which may run in anothe
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from serve.errors import MalformedRequest, ServeError
 from serve.journey import Journey
@@ -69,7 +69,9 @@ def timeout_seconds(header: str) -> float:
 
 
 class Dialect(Protocol):
-    """A way to ask for predictions over HTTP."""
+    """A way to ask for predictions over HTTP; `name` is what metrics call it."""
+
+    name: ClassVar[str]
 
     def decode(self, call: Call) -> InferenceRequest:
         """The request in a call, or `MalformedRequest` or `UnsupportedContent`."""

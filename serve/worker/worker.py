@@ -125,7 +125,6 @@ class Worker:
         await process.stop()
         log.info("worker recycled", model=self._shared.name, pid=process.pid, memory_mb=used // 2**20)
         self._shared.metrics.worker_recycles.labels(self._shared.name).inc()
-        self._shared.changed()
 
     async def _serve(self, process: Process, batch: list[Entry], rows: int) -> None:
         """Answer a batch of so many rows, or a stream; whatever fails here costs no more than that one."""
@@ -215,7 +214,6 @@ class Worker:
         with_it = dead.batches.told_in_hand()
         log.warning("worker died", model=shared.name, pid=dead.pid, how=dead.how, restart_in_seconds=pause, **with_it)
         await dead.stop()
-        shared.changed()
         while True:
             self._give_up_where_hopeless()
             if self._successor is not None:
@@ -223,7 +221,6 @@ class Worker:
                 break
             await asyncio.sleep(pause)
             self.process = self._spawn(self._command)
-            shared.changed()
             try:
                 await self.process.start(shared.limits.load_timeout_seconds)
                 break
@@ -235,7 +232,6 @@ class Worker:
                     self._give_up()
         log.info("worker replaced", model=shared.name, pid=self.process.pid)
         shared.given_up = False
-        shared.changed()
 
     def _give_up_where_hopeless(self) -> None:
         if self._shared.backoff.hopeless and not self._shared.alive():

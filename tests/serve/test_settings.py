@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from serve.app import make_access
+from serve.admission import make_access
 from serve.errors import IssuerUnreachable
 from serve.settings import AuthSettings, HttpSettings, RecordSettings, Settings, TracesSettings
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import psutil
 from uv import find_uv_bin
 
+from serve import admission, groups
 from serve import app as composition
-from serve import groups
 from serve.access.documents import is_loopback
 from serve.commands.checks.check import Check, bad, good, note
 from serve.errors import AccessUnreadable, SandboxFailed
@@ -91,7 +91,7 @@ def files(settings: Settings) -> Iterator[Check]:
     elif wanted:
         yield good("trust", f"{len(wanted)} files can be read")
     try:
-        access = composition.make_access(settings)
+        access = admission.make_access(settings)
     except AccessUnreadable as error:
         yield bad("access", error.message, "correct the file, or the setting that names it")
         return

@@ -27,8 +27,10 @@ from serve.front.grpc.watched import Call, Context, headers, watched
 from serve.front.open_inference import metadata
 from serve.front.readiness import Readiness
 from serve.front.status import RPC_STATUS, in_one, status
+from serve.front.timed import Timed
 from serve.inference import Inference
 from serve.journey import HEADER, Journey, begin
+from serve.metrics import Metrics
 from serve.observe.watch import Watch
 from serve.request import InferenceRequest
 from serve.rollout import Rollout
@@ -69,10 +71,12 @@ class Service:
         inference: Inference,
         bodies: Bodies,
         version: str,
+        metrics: Metrics,
         gate: Gate | None = None,
         watch: Watch | None = None,
     ) -> None:
         self._rollout, self._readiness, self._inference = rollout, readiness, inference
+        self._timed = Timed(inference, metrics, "grpc")
         self._bodies, self._version, self._gate, self._watch = bodies, version, gate, watch
 
     @property
@@ -135,8 +139,12 @@ class Service:
             body.count(reading.size)
             response = await self._inference.infer(request)
             answer = await self._inference.written(request, response, messages.answer)
+        except ServeError as error:
+            self._timed.refused(request, RPC_STATUS[status(error)], request.received)
+            raise
         finally:
             body.release()
+        self._timed.answered(response.model, "OK", request.received)
         await called.context.send_initial_metadata((*response.lineage, (HEADER, called.journey.id)))
         return answer
 

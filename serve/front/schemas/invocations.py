@@ -8,7 +8,7 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
@@ -99,6 +99,8 @@ def _whole(digits: str) -> int | float:
 
 class Invocations:
     """See `Dialect`."""
+
+    name: ClassVar[str] = "invocations"
 
     def decode(self, call: Call) -> InferenceRequest:
         name = call.arguments.get("name")

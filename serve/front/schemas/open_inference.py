@@ -4,6 +4,8 @@ JSON or binary, by the header Inference-Header-Content-Length; the Content-Type 
 gives it no meaning and its clients send any. Refusals are `{"error": "…"}`, and what does not fit is 400.
 """
 
+from typing import ClassVar
+
 import orjson
 
 from serve.errors import MalformedRequest, ServeError
@@ -20,6 +22,8 @@ JSON, BINARY = "application/json", "application/octet-stream"
 
 class OpenInference:
     """See `Dialect`. A compressed body may have `max_body_bytes` when it is unpacked."""
+
+    name: ClassVar[str] = "open_inference"
 
     def __init__(self, max_body_bytes: int) -> None:
         self._max_body_bytes = max_body_bytes

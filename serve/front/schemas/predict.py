@@ -1,5 +1,7 @@
 """Our own dialect: `POST /predict`, `POST /models/{name}/predict`. Refusals are problem details (RFC 9457)."""
 
+from typing import ClassVar
+
 from serve.errors import ServeError
 from serve.front import formats, streaming
 from serve.front.dialect import Answer, Call
@@ -9,6 +11,8 @@ from serve.request import InferenceRequest, InferenceResponse
 
 class Predict:
     """See `Dialect`."""
+
+    name: ClassVar[str] = "predict"
 
     def decode(self, call: Call) -> InferenceRequest:
         accept = call.headers.get("accept", "")

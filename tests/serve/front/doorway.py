@@ -21,7 +21,7 @@ from uvicorn.server import ServerState
 from serve.batch.batcher import Entry
 from serve.batch.chunks import Chunks
 from serve.child.wire import JSON, Part, Value
-from serve.errors import DeadlineExceeded, MalformedRequest, QueueFull, ServeError
+from serve.errors import DeadlineExceeded, MalformedRequest, NotReady, QueueFull, ServeError
 from serve.front.bodies import Bodies
 from serve.front.crowd import Crowd, Limits
 from serve.front.dialect import Answer, Call
@@ -73,6 +73,8 @@ class Said:
 class Plain:
     """A dialect of texts: 'nonsense' is refused, 'riddle' too much to read, 'split' too much to say."""
 
+    name = "plain"
+
     def decode(self, call: Call) -> InferenceRequest:
         if call.body.startswith(b"nonsense"):
             raise MalformedRequest("nonsense")
@@ -106,6 +108,9 @@ class Teller:
         self.aside: list[asyncio.Future[None]] = []
         self.watch: Callable[[], None] = lambda: None
         self._stirred = asyncio.Event()
+
+    def find(self, name: str | None, version: str | None) -> None:
+        raise NotReady("none is live")
 
     def ask(self, request: InferenceRequest) -> Asked | None:
         text = request.reading.bind(SIGNATURE).value.parts[0].data
