@@ -8,6 +8,7 @@ import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
@@ -25,6 +26,7 @@ from serve.rollout import Rollout
 
 _USUAL, _MOST = 50, 500
 _REMEMBERED = 64
+_MOST_SECONDS = 60.0  # somebody waits for it, and others behind
 _REVISION = re.compile(r"[0-9a-f]{7,64}")
 _LIMIT = re.compile(r"[1-9][0-9]{0,2}")
 
@@ -33,7 +35,8 @@ class Past:
     """The releases of a repository. Owned by the event loop."""
 
     def __init__(self, store: Store, limits: PullLimits, rollout: Rollout) -> None:
-        self._store, self._limits, self._rollout = store, limits, rollout
+        self._store, self._rollout = store, rollout
+        self._limits = replace(limits, timeout_seconds=min(limits.timeout_seconds, _MOST_SECONDS))
         self._alone = asyncio.Lock()
         self._remembered: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
 
