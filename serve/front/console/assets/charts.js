@@ -133,7 +133,7 @@ function plotted(chart) {
       width: chart.canvas.clientWidth || 300,
       height: HEIGHT,
       legend: { show: false },
-      padding: [6, 0, 0, 0],
+      padding: [6, 12, 0, 0],
       cursor: { points: { size: 6 }, drag: { x: false, y: false }, sync: { key: "traffic" } },
       scales: {
         x: { range: shownSpan },

@@ -1,7 +1,7 @@
 // Elements made of data. Text is always text: nothing here, nor anywhere in the console, reads markup from what a model,
 // a commit or a caller says.
 
-import { ago, exact } from "./words.js";
+import { ago, exact, short } from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const shown = new WeakMap(); // what each element was last filled with
@@ -93,6 +93,13 @@ export function copyable(text, told, what) {
     label,
     shape("pages"),
   );
+}
+
+/** A reason in the server's words, with what is long in it, digests and commits, short; the whole is in the title. */
+export function reason(told) {
+  const parts = told.split(/((?:sha256:)?[0-9a-f]{64}|\b[0-9a-f]{40}\b)/);
+  const shown = parts.map((one, at) => (at % 2 ? h("code", { title: one }, `${short(one)}…`) : one));
+  return h("p", { class: "reason" }, shown);
 }
 
 /** A command or a text of several lines, with a button that copies it. */

@@ -4,7 +4,7 @@
 import { fill, h, say } from "./dom.js";
 import { count, many, percent, seconds, whole } from "./words.js";
 
-const NAMES = ["Requests", "Failed", "Latency", "Waiting", "Workers"];
+const NAMES = ["Requests", "Failed", "Latency, median", "Waiting", "Workers"];
 
 /** Show them; `refusal` says why /metrics tells nothing. */
 export function showFigures(series, models, refusal) {
@@ -40,7 +40,7 @@ function errors({ last, totals }) {
 
 function latency({ last }) {
   if (!last || last.seconds.p50 === null) return ["–", last ? "no requests now" : " "];
-  return [seconds(last.seconds.p50), `median; p95 ${seconds(last.seconds.p95)}, p99 ${seconds(last.seconds.p99)}`];
+  return [seconds(last.seconds.p50), `p95 ${seconds(last.seconds.p95)}, p99 ${seconds(last.seconds.p99)}`];
 }
 
 function waiting({ latest }) {

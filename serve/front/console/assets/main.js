@@ -2,10 +2,9 @@
 //
 // One object, `known`, holds what is known; each section shows its part of it, and changes only what is another by now.
 
-import { ask, Gone, key } from "./api.js";
-import { redraw, showCharts } from "./charts.js";
+import { address, ask, Gone, key } from "./api.js";
 import { curl } from "./body.js";
-import { address } from "./api.js";
+import { redraw, showCharts } from "./charts.js";
 import { fill, h, say, shape, tick } from "./dom.js";
 import { showFigures } from "./figures.js";
 import { showHistory } from "./history.js";
@@ -22,7 +21,16 @@ const SELDOM = 15_000; // where the page is hidden
 const LONGEST = 15_000; // between two tries of a server that is gone
 const ALL = "all models";
 
-const known = { ready: null, models: null, rollouts: null, history: null, examples: null, lost: 0, refusals: {} };
+const known = {
+  ready: null,
+  models: null,
+  rollouts: null,
+  history: null,
+  examples: null,
+  looked: 0,
+  lost: 0,
+  refusals: {},
+};
 const series = new Map([[ALL, new Series(null)]]);
 let whose = ALL;
 let waiting = null;
@@ -51,7 +59,7 @@ async function learn() {
   const [ready, models] = await Promise.all([ask("health/ready"), ask("models")]);
   known.ready = ready.json;
   if (models.status === 401) {
-    Object.assign(known, { models: null, rollouts: null, history: null, examples: null });
+    Object.assign(known, { models: null, rollouts: null, history: null, examples: null, looked: 0 });
     askForKey();
     return;
   }
@@ -61,11 +69,13 @@ async function learn() {
   known.rollouts = took("rollouts", rollouts);
   refuse("metrics", metrics);
   if (metrics.ok) measure(metrics.text);
-  if (known.history === null || before !== JSON.stringify([known.models?.live, known.models?.desired])) await lookUp();
+  const stale = known.history === null && Date.now() > known.looked + SELDOM;
+  if (stale || before !== JSON.stringify([known.models?.live, known.models?.desired])) await lookUp();
 }
 
 /** What stays the same until another release is live. */
 async function lookUp() {
+  known.looked = Date.now();
   const [history, document] = await Promise.all([ask("history"), ask("openapi.json")]);
   known.history = took("history", history)?.releases ?? null;
   known.examples = examples(document.json);
@@ -134,7 +144,11 @@ function showWhose() {
 }
 
 function showLink() {
-  const [kind, told] = known.lost ? ["bad", "no connection"] : known.ready ? ["good", "live"] : ["idle", "connecting"];
+  const [kind, told] = known.lost
+    ? ["bad", "no connection"]
+    : known.ready
+      ? ["good", "connected"]
+      : ["idle", "connecting"];
   fill(document.getElementById("link"), [kind, told], () => [shape(kind), h("span", {}, told)]);
 }
 

@@ -1,6 +1,6 @@
 // The last attempts to make a release live: how each ended and why, and where its time went.
 
-import { copyable, fill, h, moment, state } from "./dom.js";
+import { copyable, fill, h, moment, reason, state } from "./dom.js";
 import { many, seconds, short } from "./words.js";
 
 const ENDS = {
@@ -59,7 +59,7 @@ function attempt(one, doing) {
         one.steps.length ? seconds(one.steps.reduce((sum, step) => sum + step.seconds, 0)) : "",
       ),
     ),
-    one.reason ? h("p", { class: "reason" }, one.reason) : null,
+    one.reason ? reason(one.reason) : null,
     one.outcome === "running" && doing
       ? h("p", { class: "aside" }, `${doing.told}${doing.progress ? `: ${doing.progress}` : ""} …`)
       : null,

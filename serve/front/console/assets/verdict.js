@@ -1,6 +1,6 @@
 // The answer to the first question of whoever opens the page: is it up, and is it what git asks for? `verdict` is pure.
 
-import { copyable, fill, h, moment, say, shape } from "./dom.js";
+import { copyable, fill, h, moment, reason, say, shape } from "./dom.js";
 import { list, short } from "./words.js";
 
 /** What stands at the top for what is known: {kind, word, told}. */
@@ -69,7 +69,7 @@ function behind(failure, live) {
     failure.code === "fell_back"
       ? "The newest release failed after it went live, and this one is back"
       : "The release git asks for could not go live";
-  return { kind: "warn", word: "Serving the release before", told: `${what}. ${subject(live)}, and nothing was lost.` };
+  return { kind: "warn", word: "Serving the release before", told: `${what}. ${subject(live)} as before.` };
 }
 
 function progress(doing) {
@@ -107,34 +107,27 @@ export function showVerdict(found) {
   if (icon.getAttribute("href") !== file) icon.setAttribute("href", file);
 }
 
-/** What failed, where something did: its code, its reason, and what to do about it. */
+/** What failed, where something did: its code, its reason, what to do about it, and the command that leaves it behind. */
 export function showTrouble(models, attempts) {
   const failure = models?.failure ?? null;
-  const newest = attempts?.at(-1) ?? null;
-  fill(
-    document.getElementById("trouble"),
-    failure && { ...failure, tries: newest?.tries ?? 1, live: Object.keys(models.models).length },
-    trouble,
-  );
+  const { tries = 1 } = attempts?.at(-1) ?? {};
+  const found = failure && { ...failure, tries, commit: models.release?.commit ?? null };
+  fill(document.getElementById("trouble"), found, trouble);
 }
 
 function trouble(failure) {
   if (failure === null) return null;
   const tried = failure.tries > 1 ? `, tried ${failure.tries} times` : "";
+  const leave = failure.commit ? checkout(failure.commit) : null;
   return h(
     "div",
     { class: "trouble" },
     h("h2", {}, shape("bad"), "Last release failed: ", h("code", {}, failure.code)),
-    h("p", { class: "reason" }, failure.message),
-    h(
-      "p",
-      { class: "aside" },
-      moment(failure.at),
-      `${tried}. `,
-      mend(failure.code),
-      " ",
-      failure.live ? "Until then the release before serves on." : "",
-    ),
+    reason(failure.message),
+    h("p", { class: "aside" }, moment(failure.at), `${tried}. `, mend(failure.code)),
+    leave
+      ? h("p", { class: "back" }, "To leave it behind and keep what is live:", copyable(leave, leave, "command"))
+      : null,
   );
 }
 
