@@ -1,4 +1,4 @@
-"""The pictures of docs/console, of a real server under real load: `python -m tests.e2e.pictures [STATE]` takes them anew.
+"""The pictures of docs/console, of a real server under real load. `python -m tests.e2e.pictures [STATE]` takes them.
 
 A clone of this repository is served. For two minutes its models are asked, now and then wrongly; one release is rolled
 back and forth meanwhile. STATE is a state folder to use, so that environments need not be made again.
@@ -70,7 +70,7 @@ def predicted(page: Browser, url: str) -> None:
         page.click(".pager button:last-child")  # but for two rows
     page.click("#predicting .primary")
     page.until("document.querySelector('.answer .bars')")
-    page.script("document.querySelector('#try').scrollIntoView()")
+    page.script("document.querySelector('#try').scrollIntoView(); scrollBy(0, 28)")
     time.sleep(1)
     taken(page, "digit")
 
@@ -102,7 +102,7 @@ def taken(page: Browser, name: str) -> None:
     told = page.command("Page.captureScreenshot", format="png")
     picture = Image.open(BytesIO(base64.b64decode(told["data"]))).convert("RGB")
     file = TARGET / f"{name}.png"
-    picture.quantize(128, dither=Image.Dither.NONE).save(file, optimize=True)
+    picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(file, optimize=True)
     assert file.stat().st_size < MOST_BYTES, f"{file.name} has {file.stat().st_size} bytes"
 
 

@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,7 +22,7 @@ from serve.front.status import PROBLEM_TYPE, problem, status
 PAGE = "/"
 FILES = "/console/{files}/{name}"
 
-_STYLES = ("uPlot.min.css", "page.css", "parts.css", "top.css", "models.css", "form.css", "history.css")
+_STYLES = ("page", "frame", "parts", "top", "models", "form", "answer", "history")
 _TYPES = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
@@ -109,11 +108,8 @@ def _read() -> Iterator[tuple[str, bytes]]:
     """Every file by name; the styles as one, in their order."""
     ours = files(__name__)
     found = {one.name: one for folder in ("assets", "vendored") for one in (ours / folder).iterdir()}
-    yield "console.css", b"\n".join(_bytes(found, name) for name in _STYLES)
+    styles = ["uPlot.min.css", *(f"{name}.css" for name in _STYLES)]
+    yield "console.css", b"\n".join(found[name].read_bytes() for name in styles)
     for name, one in found.items():
-        if name.rpartition(".")[2] in _TYPES and name not in _STYLES:
+        if name.rpartition(".")[2] in _TYPES and not name.endswith(".css"):
             yield name, one.read_bytes()
-
-
-def _bytes(found: dict[str, Traversable], name: str) -> bytes:
-    return found[name].read_bytes()

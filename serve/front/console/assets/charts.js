@@ -113,8 +113,8 @@ function build(target) {
 }
 
 function swatch(colour, dash) {
-  const line = svg("path", { d: "M0 2h18", "stroke-dasharray": dash.join(" ") });
-  return svg("svg", { class: `swatch ${colour.slice(2)}`, viewBox: "0 0 18 4", "aria-hidden": "true" }, line);
+  const line = svg("path", { d: "M0 2h14", "stroke-dasharray": dash.join(" ") });
+  return svg("svg", { class: `swatch ${colour.slice(2)}`, viewBox: "0 0 14 4", "aria-hidden": "true" }, line);
 }
 
 function plotted(chart) {
@@ -133,7 +133,7 @@ function plotted(chart) {
       width: chart.canvas.clientWidth || 300,
       height: HEIGHT,
       legend: { show: false },
-      padding: [6, 12, 0, 0],
+      padding: [6, 26, 0, 0],
       cursor: { points: { size: 6 }, drag: { x: false, y: false }, sync: { key: "traffic" } },
       scales: {
         x: { range: shownSpan },
