@@ -18,7 +18,7 @@ ifeq ($(strip $(UV_FIND_LINKS)$(UV_DEFAULT_INDEX)$(UV_INDEX_URL)$(UV_INDEX)),)
 export UV_TORCH_BACKEND ?= auto
 endif
 
-.PHONY: help setup serve prepare image check fmt lint type test e2e soak fuzz bench docs lock clean
+.PHONY: help setup serve prepare image check fmt lint type test e2e soak fuzz bench docs vendor lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,13 @@ docs: .venv/.dev  ## regenerate the pages made from code, and build the site of 
 	python deploy/grafana/source/generate.py > deploy/grafana/pinion.json
 	python -m tests.types.page > docs/types.md
 	mkdocs build --strict --quiet
+
+vendor:  ## put what the console takes from npm into the package, and format the console's files; needs npm
+	@cd vendor && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
+	@cp vendor/node_modules/uplot/dist/uPlot.iife.min.js vendor/node_modules/uplot/dist/uPlot.min.css serve/front/console/vendored/
+	@cp vendor/node_modules/uplot/LICENSE serve/front/console/vendored/LICENSE.uPlot.txt
+	@cd serve/front/console/vendored && sha256sum LICENSE.uPlot.txt uPlot.iife.min.js uPlot.min.css > SHA256SUMS
+	@vendor/node_modules/.bin/prettier --log-level warn --print-width 120 --write 'serve/front/console/assets/*.{js,css}'
 
 lock: .venv/.uv  ## resolve requirements/*.txt anew (plain name==version lines, no addresses)
 	$(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \

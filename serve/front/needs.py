@@ -6,7 +6,7 @@ A route that is mounted and not in the table keeps the server from starting, whe
 from collections.abc import Mapping
 
 from serve.access.scope import Need
-from serve.front import docs
+from serve.front import console, docs
 
 NEEDS: Mapping[str, Need] = {
     "/predict": Need.PREDICT,
@@ -34,7 +34,8 @@ NEEDS: Mapping[str, Need] = {
     "/v2/models/{name}/versions/{version}/ready": Need.KNOWN,
     "/v2/repository/index": Need.KNOWN,
     "/v2/{rest:path}": Need.NOTHING,  # no such route, as it is said of all others that there are not
-    "/": Need.KNOWN,
+    console.PAGE: Need.NOTHING,  # no data is in it: it asks for a key, and then for the data
+    console.FILES: Need.NOTHING,
     "/docs": Need.KNOWN,
     "/redoc": Need.KNOWN,
     "/openapi.json": Need.KNOWN,
@@ -44,7 +45,8 @@ NEEDS: Mapping[str, Need] = {
 # Those for whoever runs the server: where there is a control port, only it has them.
 CONTROL = frozenset(
     {
-        "/",
+        console.PAGE,
+        console.FILES,
         "/metrics",
         "/models",
         "/rollouts",

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
@@ -19,6 +19,7 @@ from serve.access.gate import Gate
 from serve.access.scope import Need
 from serve.errors import InternalError, MethodNotAllowed, RouteNotFound
 from serve.front import describe, docs
+from serve.front.console import Console
 from serve.front.dialect import request_id
 from serve.front.guard import guard
 from serve.front.needs import CONTROL
@@ -45,6 +46,7 @@ def application(
     """The whole HTTP surface of the server, behind the gate; `endpoints` are those kept clear of FastAPI, by path."""
     app = FastAPIOffline(title="Pinion", version=version, lifespan=lifespan, docs_url=None, static_url=docs.FILES)
     app.router.routes.extend(Route(path, endpoint) for path, endpoint in endpoints.items())
+    app.router.routes.extend(Console().routes())
     _control_routes(app, rollout, readiness, metrics, gate)
     _refusals(app)
     app.add_route("/docs", lambda request: docs.page(app.openapi(), request.scope.get("root_path", "")))
@@ -70,10 +72,6 @@ def _refusals(app: FastAPI) -> None:
 
 
 def _control_routes(app: FastAPI, rollout: Rollout, readiness: Readiness, metrics: Metrics, gate: Gate | None) -> None:
-    @app.get("/")
-    async def root() -> Response:
-        return RedirectResponse("/docs")
-
     @app.get("/models")
     async def models() -> dict[str, Any]:
         return describe.models(rollout)
