@@ -39,12 +39,14 @@ from serve.front.routes import application
 from serve.front.schemas.invocations import Invocations
 from serve.front.schemas.open_inference import OpenInference
 from serve.front.schemas.predict import Predict
+from serve.front.standing import standing
 from serve.inference import Inference
 from serve.loader import Loader, LoaderOptions
 from serve.metrics import Metrics
 from serve.rollout import Rollout, RolloutOptions
 from serve.settings import AuthSettings, Settings
 from serve.shutdown import Shutdown
+from serve.systemd import Systemd
 from serve.worker.confinement import Confinement
 from serve.worker.pool import PoolLimits
 
@@ -57,12 +59,14 @@ def build(
     crowd: Crowd,
     access: Access | None = None,
     attempts: Attempts | None = None,
+    systemd: Systemd | None = None,
 ) -> FastAPI:
     """The ASGI application for these settings, for those whom `access` lets in, which ends as `shutdown` says.
 
-    It counts whom `crowd` refuses, and notes in `attempts` what is tried. Its `state.rollout` is what is live.
+    It counts whom `crowd` refuses, notes in `attempts` what is tried, and tells `systemd` how it stands. Its
+    `state.rollout` is what is live.
     """
-    access = access or Access()
+    access, systemd = access or Access(), systemd or Systemd()
     metrics = make_metrics()
     crowd.count = functools.partial(metrics.requests.count, "", "")
     rollout = make_rollout(settings, metrics, attempts)
@@ -87,7 +91,7 @@ def build(
         ending = asyncio.create_task(_refuse_what_is_left(rollout, shutdown))
         try:
             door = _grpc_door(settings, rollout, readiness, inference, bodies, release, shutdown, access)
-            async with access.followed(), door:
+            async with access.followed(), door, systemd.told(functools.partial(standing, rollout, shutdown)):
                 yield
         finally:
             following.cancel()
