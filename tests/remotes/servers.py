@@ -163,10 +163,12 @@ def postgres(folder: Path) -> Iterator[str]:
     subprocess.run(made, check=True, capture_output=True, cwd=folder)
     options = ["-h", "127.0.0.1", "-p", str(port), "-k", folder, "-c", "fsync=off"]
     with running([*as_user, programs / "postgres", "-D", data, *options], port, folder.parent / "postgres.log"):
-        subprocess.run(
-            [programs / "createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "mlflow", "mlflow"], check=True, cwd="/"
-        )
-        yield f"postgresql://mlflow@127.0.0.1:{port}/mlflow"
+        at = ["-h", "127.0.0.1", "-p", str(port), "-U", "mlflow"]
+        deadline = time.monotonic() + _SECONDS  # it takes connections before it takes orders
+        while subprocess.run([programs / "createdb", *at, "mlflow"], capture_output=True, cwd="/").returncode:
+            assert time.monotonic() < deadline, (folder.parent / "postgres.log").read_text()
+            time.sleep(0.1)
+        yield f"postgresql+psycopg2://mlflow@127.0.0.1:{port}/mlflow"
 
 
 @contextlib.contextmanager
