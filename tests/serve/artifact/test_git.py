@@ -131,9 +131,9 @@ def test_where_git_itself_started_us_the_named_repository_is_read(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a repository to another user")
-def test_whoever_owns_the_repository_its_history_is_read(repo: SignedRepository, tmp_path: Path) -> None:
+def test_whoever_owns_the_repository_its_history_is_read(repo: SignedRepository) -> None:
     """git by itself refuses one that is another's, as a mounted one is in a container."""
-    repo.commit(pin("1"), tmp_path / "ada")
+    repo.commit(pin("1"))
     for path in (repo.folder, *repo.folder.rglob("*")):
         os.chown(path, 65534, 65534, follow_symlinks=False)
     assert len(history.releases(repo.folder)) == 1
