@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_SECONDS = 90.0
+_SECONDS = 300.0
 
 
 def free_port() -> int:
