@@ -14,8 +14,8 @@ from train.__main__ import cli as train
 
 HEAD = """# Commands and their options
 
-What each command takes; `--help` says the same. Settings of the server that have no option here are
-[environment variables](settings.md)."""
+What each command takes; `--help` says the same, and [commands](commands.md) what each is for. Settings of the server
+that have no option here are [environment variables](settings.md)."""
 
 _EVERY = ("install_completion", "show_completion", "help")  # every command has them, as everywhere
 

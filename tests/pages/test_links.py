@@ -20,8 +20,10 @@ HOSTS = {
     "hypothesis.readthedocs.io",
     "keepachangelog.com",
     "mlflow.org",
+    "opentelemetry.io",
     "semver.org",
     "www.rfc-editor.org",
+    "www.w3.org",
 }
 
 _SOURCE = MarkdownIt().enable("table")

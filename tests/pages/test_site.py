@@ -49,7 +49,7 @@ def test_every_page_is_in_the_site_and_in_its_navigation(site: Path) -> None:
     menu = (site / "index.html").read_text()
     for page in pages():
         place = page.removeprefix("docs/") if page.startswith("docs/") else page.lower()
-        place = place.removesuffix(".md").removesuffix("/readme")
+        place = place.removesuffix("/readme.md").removeprefix("deploy/").removesuffix(".md")
         if page in ("README.md", "docs/index.md"):  # what the one says on the repository's page, the other says here
             continue
         assert (site / f"{place}.html").exists(), page

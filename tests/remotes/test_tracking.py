@@ -32,7 +32,9 @@ def composed(database: str, artifacts: Path) -> list[str]:
     command = YAML(typ="safe").load(COMPOSE)["services"]["mlflow"]["command"]
     assert command[:2] == ["mlflow", "server"]
     given = [one for one in command[2:] if not one.startswith(("--host=", "--port="))]
-    told = [re.sub(r"postgresql\+psycopg2://\S+", database, one).replace("=/artifacts", f"={artifacts}") for one in given]
+    told = [
+        re.sub(r"postgresql\+psycopg2://\S+", database, one).replace("=/artifacts", f"={artifacts}") for one in given
+    ]
     return [re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", one) for one in told]
 
 
