@@ -18,7 +18,7 @@ ifeq ($(strip $(UV_FIND_LINKS)$(UV_DEFAULT_INDEX)$(UV_INDEX_URL)$(UV_INDEX)),)
 export UV_TORCH_BACKEND ?= auto
 endif
 
-.PHONY: help setup serve prepare image check fmt lint type test e2e soak fuzz bench docs lock clean
+.PHONY: help setup serve prepare image check fmt lint type test e2e soak fuzz bench docs vendor lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,9 +31,8 @@ serve: .venv/.serve  ## set up, pull the pinned models, serve them on port 8000
 prepare: .venv/.serve  ## pull, verify and build what `serve` needs, then stop
 	@serve prepare
 
-image:  ## build the container image, with docker or, where there is only that, buildah
-	@build="docker build"; docker info >/dev/null 2>&1 || build="buildah build --format docker --layers"; \
-	  $$build --tag pinion $(ARGS) .
+image:  ## build the container image, with docker or buildah, and tell its size layer by layer
+	@PYTHON=$(PYTHON) deploy/image/build.sh $(ARGS)
 
 check: lint type test  ## lint, types and every test: what CI runs
 
@@ -49,7 +48,7 @@ type: .venv/.dev
 test: .venv/.dev .venv-clients/.done
 	TEST_SLACK=5 pytest -m "not e2e" --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 12
 
-e2e: .venv/.dev .venv-clients/.done  ## the long forms of the promises
+e2e: .venv/.dev .venv/.remotes .venv-clients/.done  ## the long forms of the promises
 	pytest -m e2e --numprocesses 2 --dist loadfile --no-loadscope-reorder
 	pytest -m "timed and not e2e"
 
@@ -62,16 +61,29 @@ soak: .venv/.dev  ## load, switches and kills for MINUTES=n; writes docs/reliabi
 fuzz: .venv/.dev  ## a million inputs for each parser of what others send, with how many a second
 	python -m tests.fuzz $(ARGS)
 
-docs: .venv/.dev  ## regenerate the pages made from code
-	python docs/generate_settings.py > docs/settings.md
+docs: .venv/.dev  ## regenerate the pages made from code, and build the site of all pages in site/
+	for page in settings options routes errors metrics; do python docs/generate_$$page.py > docs/$$page.md || exit 1; done
+	python deploy/grafana/source/generate.py > deploy/grafana/pinion.json
 	python -m tests.types.page > docs/types.md
+	mkdocs build --strict --quiet
+
+vendor:  ## put what the console takes from npm into the package, and format the console's files; needs npm
+	@cd vendor && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
+	@cp vendor/node_modules/uplot/dist/uPlot.iife.min.js vendor/node_modules/uplot/dist/uPlot.min.css serve/front/console/vendored/
+	@cp vendor/node_modules/uplot/LICENSE serve/front/console/vendored/LICENSE.uPlot.txt
+	@cd serve/front/console/vendored && sha256sum LICENSE.uPlot.txt uPlot.iife.min.js uPlot.min.css > SHA256SUMS
+	@vendor/node_modules/.bin/prettier --log-level warn --print-width 120 --write 'serve/front/console/assets/*.{js,css}'
 
 lock: .venv/.uv  ## resolve requirements/*.txt anew (plain name==version lines, no addresses)
 	$(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
-	  --no-emit-index-url --no-emit-find-links --extra signing pyproject.toml -o requirements/serve.txt
+	  --no-emit-index-url --no-emit-find-links --extra signing --extra tracing pyproject.toml \
+	  -o requirements/serve.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
 	  --no-emit-index-url --no-emit-find-links --extra dev -c requirements/serve.txt pyproject.toml \
 	  -o requirements/dev.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
+	  --no-emit-index-url --no-emit-find-links --extra remotes --extra gs --extra azure \
+	  -c requirements/serve.txt -c requirements/dev.txt pyproject.toml -o requirements/remotes.txt
 	@printf '%s\n' kserve 'tritonclient[http,grpc]' openapi-python-client | \
 	  $(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
 	  --no-emit-index-url --no-emit-find-links - -o requirements/clients.txt
@@ -85,7 +97,7 @@ lock: .venv/.uv  ## resolve requirements/*.txt anew (plain name==version lines, 
 	@sed -i -E '/^(nvidia-|cuda-|triton)/d' requirements/dev.txt requirements/bench-*.txt
 
 clean:  ## remove what was built here (never models.dvc, remote/ or mlflow.db)
-	rm -rf .venv .venv-clients .venv-bench .bench .pinion .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-clients .venv-bench .bench .pinion site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .venv/.uv: requirements/uv.txt
 	@command -v git >/dev/null || { echo "Pinion needs git on PATH, and found none: install git and run make again." >&2; exit 1; }
@@ -105,6 +117,12 @@ clean:  ## remove what was built here (never models.dvc, remote/ or mlflow.db)
 .venv/.dev: .venv/.serve requirements/dev.txt
 	@echo "Setting up the tools for training, promotion and checks in .venv"
 	@$(UV) pip install --quiet --compile-bytecode -r requirements/dev.txt
+	@touch $@
+
+# DVC's way to remotes elsewhere, and what stands for those in tests.
+.venv/.remotes: .venv/.dev requirements/remotes.txt
+	@echo "Setting up the tools for remotes elsewhere in .venv"
+	@$(UV) pip install --quiet --compile-bytecode -r requirements/remotes.txt
 	@touch $@
 
 # Other people's clients, which the tests run against the server: they need other versions of what we use ourselves.

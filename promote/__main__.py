@@ -70,7 +70,10 @@ Transfer = Annotated[float, typer.Option(help="How long a download, a push or a 
 Lower = Annotated[bool | None, typer.Option("--lower/--higher", help="Which is better; the metric's name says.")]
 
 
-@cli.command()
+@cli.command(
+    options_metavar="[OPTIONS]",
+    epilog="Examples: promote --best val_accuracy --experiment digits, or promote runs:/RUN_ID/model --name churn",
+)
 def artifact(
     uri: Annotated[str | None, typer.Argument(help="runs:/…, models:/…, a run id, or a model folder.")] = None,
     name: Annotated[str | None, typer.Option(help="Name to serve it under; its experiment's otherwise.")] = None,
@@ -102,7 +105,9 @@ def artifact(
         _tell(revision)
 
 
-@cli.command()
+@cli.command(
+    options_metavar="[OPTIONS]", epilog="Example: promote candidates --experiment digits --metric val_accuracy"
+)
 def candidates(
     experiment: Annotated[str, typer.Option(help="The experiment whose runs to list.")],
     metric: Annotated[str, typer.Option(help="The metric to sort by.")],

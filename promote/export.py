@@ -22,7 +22,7 @@ from promote.source import Candidate, mlflow_said
 from serve.artifact import verify
 from serve.artifact.snapshot import mlmodel
 
-# MLflow adds this to what it downloads from its registry; it is no part of the model as logged.
+# MLflow adds this to what it loads from its registry, in a store on this machine too. It is no part of what was logged.
 _ADDED_BY_DOWNLOAD = "registered_model_meta"
 
 
@@ -94,6 +94,12 @@ def stored_sizes(candidate: Candidate) -> dict[str, int]:
     """Path and size in bytes of each file of the artifact, as its store lists them; {} where it can't be asked."""
     if candidate.local:
         return {}
+    found = _stored(candidate)
+    found.pop(_ADDED_BY_DOWNLOAD, None)
+    return found
+
+
+def _stored(candidate: Candidate) -> dict[str, int]:
     with mlflow_said():
         if candidate.model_id:
             listing = partial(MlflowClient().list_logged_model_artifacts, candidate.model_id)

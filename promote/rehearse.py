@@ -30,7 +30,7 @@ from serve.signature.binding import Bound, bind
 from serve.signature.predictions import to_json
 from serve.signature.spec import Signature
 from serve.worker import environment
-from serve.worker.environment import EnvironmentPolicy
+from serve.worker.policy import EnvironmentPolicy
 from serve.worker.pool import Pool, PoolLimits
 from serve.worker.process import Command
 

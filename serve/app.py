@@ -16,19 +16,14 @@ from prometheus_client import CollectorRegistry, disable_created_metrics
 from prometheus_client.process_collector import ProcessCollector
 from starlette.types import ASGIApp
 
-from serve import log, scratch
-from serve.access import documents
+from serve import log, scratch, vitals
 from serve.access.access import Access
-from serve.access.certificates import Certificates
-from serve.access.followed import Followed, follow
-from serve.access.gate import Gate, Known
-from serve.access.keys import Keys
-from serve.access.scope import Scope
 from serve.artifact import watch
 from serve.artifact.fetch import PullLimits, Store
 from serve.artifact.trust import Trust
 from serve.aside import Aside
-from serve.front import scoring
+from serve.attempts import Attempts
+from serve.front import past, scoring
 from serve.front.bodies import Bodies
 from serve.front.crowd import Crowd, Limits, places
 from serve.front.endpoint import Endpoint
@@ -38,27 +33,39 @@ from serve.front.routes import application
 from serve.front.schemas.invocations import Invocations
 from serve.front.schemas.open_inference import OpenInference
 from serve.front.schemas.predict import Predict
+from serve.front.standing import standing
 from serve.inference import Inference
 from serve.loader import Loader, LoaderOptions
 from serve.metrics import Metrics
+from serve.observe.watch import Watch
+from serve.observers import Observers
 from serve.rollout import Rollout, RolloutOptions
-from serve.settings import AuthSettings, Settings
+from serve.settings import Settings
 from serve.shutdown import Shutdown
+from serve.systemd import Systemd
 from serve.worker.confinement import Confinement
 from serve.worker.pool import PoolLimits
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 
 
-def build(settings: Settings, shutdown: Shutdown, crowd: Crowd, access: Access | None = None) -> FastAPI:
+def build(
+    settings: Settings,
+    shutdown: Shutdown,
+    crowd: Crowd,
+    access: Access | None = None,
+    attempts: Attempts | None = None,
+    systemd: Systemd | None = None,
+) -> FastAPI:
     """The ASGI application for these settings, for those whom `access` lets in, which ends as `shutdown` says.
 
-    It counts whom `crowd` refuses.
+    It counts whom `crowd` refuses, notes in `attempts` what is tried, and tells `systemd` how it stands. Its
+    `state.rollout` is what is live.
     """
-    access = access or Access()
+    access, systemd = access or Access(), systemd or Systemd()
     metrics = make_metrics()
     crowd.count = functools.partial(metrics.requests.count, "", "")
-    rollout = make_rollout(settings, metrics)
+    rollout = make_rollout(settings, metrics, attempts)
     aside = Aside(settings.http.aside_processes, confinement=Confinement(settings.worker.sandbox))
     inference = Inference(
         rollout,
@@ -72,15 +79,23 @@ def build(settings: Settings, shutdown: Shutdown, crowd: Crowd, access: Access |
     readiness = Readiness(rollout, shutdown)
     bodies = Bodies(settings.http.max_body_bytes, settings.http.max_held_bytes)
     release = version("pinion-serve")
+    observers = Observers(settings, metrics, release)
+    looking = vitals.Vitals(metrics, settings.state)
+    vitals.tell(metrics, rollout, readiness, crowd, bodies, access)
+    vitals.tell_of_the_server(metrics, release, settings.batch.max_waiting_rows)
 
     @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         pins = watch.pins(settings.repo, settings.rollout.watch_interval_seconds)
         following = asyncio.create_task(rollout.follow(pins))
         ending = asyncio.create_task(_refuse_what_is_left(rollout, shutdown))
         try:
-            door = _grpc_door(settings, rollout, readiness, inference, bodies, release, shutdown, access)
-            async with access.followed(), door:
+            watched = app.state.watch
+            door = _grpc_door(
+                settings, rollout, readiness, inference, bodies, release, shutdown, access, metrics, watched
+            )
+            told = functools.partial(standing, rollout, shutdown)
+            async with observers.open(), access.followed(), looking.followed(), door, systemd.told(told):
                 yield
         finally:
             following.cancel()
@@ -93,10 +108,14 @@ def build(settings: Settings, shutdown: Shutdown, crowd: Crowd, access: Access |
     endpoints: dict[str, ASGIApp | scoring.Handler] = {
         **_predicting(inference, metrics, bodies),
         **scoring.handlers(readiness, inference),
+        **past.handlers(past.Past(make_store(settings), make_pull_limits(settings), rollout)),
         **open_inference.routes(rollout, readiness, inference, infer, release),
     }
     default_model = settings.rollout.default_model
-    return application(rollout, readiness, endpoints, metrics, lifespan, release, default_model, access.gate)
+    app = application(rollout, readiness, endpoints, metrics, lifespan, release, default_model, access.gate)
+    app.state.watch = observers.watch(app, access.gate)
+    app.state.rollout = rollout
+    return app
 
 
 def _predicting(inference: Inference, metrics: Metrics, bodies: Bodies) -> dict[str, ASGIApp]:
@@ -136,6 +155,8 @@ def _grpc_door(
     release: str,
     shutdown: Shutdown,
     access: Access,
+    metrics: Metrics,
+    watched: Watch | None,
 ) -> contextlib.AbstractAsyncContextManager[None]:
     """Open where a port for it is set."""
     http = settings.http
@@ -143,40 +164,9 @@ def _grpc_door(
         return contextlib.nullcontext()
     from serve.front.grpc import server as grpc  # 20 MB, which most servers never need
 
-    service = grpc.Service(rollout, readiness, inference, bodies, release, access.gate)
+    service = grpc.Service(rollout, readiness, inference, bodies, release, metrics, access.gate, watched)
     limits = grpc.CallLimits(http.max_body_bytes, http.max_connections, http.header_timeout_seconds)
     return grpc.listening(service, http.host, http.grpc_port, limits, shutdown, access.certificates)
-
-
-def make_access(settings: Settings) -> Access:
-    """Who is let in by these settings; `AccessUnreadable` where a file they name is of no use."""
-    files, work = list[Followed](), list[Work]()
-    keys, tokens, certificates = None, None, None
-    if settings.auth.keys is not None:
-        keys = Keys()
-        files.append(Followed("API keys", [settings.auth.keys], keys.take))
-    http = settings.http
-    if http.tls_certificate is not None:
-        certificates = Certificates(http.tls_certificate, http.tls_key, http.tls_client_ca)
-        files.append(Followed("certificates", certificates.paths, certificates.take))
-    if files:
-        work.append(functools.partial(follow, files))
-    if settings.auth.issuer is not None and settings.auth.audience is not None:
-        tokens, asking = _tokens(settings.auth, settings.auth.issuer, settings.auth.audience)
-        work.append(asking)
-    gate = Gate(keys, tokens) if keys is not None or tokens is not None else None
-    return Access(gate, certificates, work)
-
-
-def _tokens(auth: AuthSettings, issuer: str, audience: str) -> tuple[Known, Work]:
-    """Who knows the issuer's tokens, and what is done for that while the server runs."""
-    from serve.access.issuer import Issuer  # memory, which most servers never need
-    from serve.access.tokens import Rules, Tokens
-
-    documents.require_safe(issuer)
-    asked = Issuer(issuer)
-    scopes = {word: Scope(scope) for word, scope in auth.scopes.items()}
-    return Tokens(asked, Rules(audience, auth.algorithms, auth.scope_claim, scopes)), asked.follow
 
 
 def make_shutdown(settings: Settings) -> Shutdown:
@@ -207,11 +197,11 @@ def make_metrics() -> Metrics:
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     metrics = Metrics(registry)
-    metrics.lost_lines.count = log.lost
+    metrics.lost_lines.tell(log.lost)
     return metrics
 
 
-def make_rollout(settings: Settings, metrics: Metrics) -> Rollout:
+def make_rollout(settings: Settings, metrics: Metrics, attempts: Attempts | None = None) -> Rollout:
     """The rollout these settings describe."""
     options = RolloutOptions(
         drain_timeout_seconds=settings.rollout.drain_timeout_seconds,
@@ -220,10 +210,11 @@ def make_rollout(settings: Settings, metrics: Metrics) -> Rollout:
         hold_seconds=settings.rollout.hold_seconds,
         fall_back_after=settings.rollout.fall_back_after,
     )
-    return Rollout(make_loader(settings, metrics), options, metrics)
+    loader = make_loader(settings, metrics, attempts)
+    return Rollout(loader, options, metrics, attempts=loader.attempts)
 
 
-def make_loader(settings: Settings, metrics: Metrics) -> Loader:
+def make_loader(settings: Settings, metrics: Metrics, attempts: Attempts | None = None) -> Loader:
     """The loader these settings describe, over a state folder made ready; `OSError` where that is of no use."""
     scratch.begin(settings.state)
     options = LoaderOptions(
@@ -243,19 +234,29 @@ def make_loader(settings: Settings, metrics: Metrics) -> Loader:
         threads=settings.threads,
         environment=settings.worker.environment,
         keep_releases=settings.artifact.keep_releases,
-        pull=PullLimits(
-            timeout_seconds=settings.artifact.pull_timeout_seconds,
-            stall_seconds=settings.artifact.stall_seconds,
-            max_bytes=settings.artifact.max_bytes,
-            max_files=settings.artifact.max_files,
-        ),
+        pull=make_pull_limits(settings),
         build_timeout_seconds=settings.worker.build_timeout_seconds,
         golden_timeout_seconds=settings.rollout.golden_timeout_seconds,
         from_source=settings.worker.build_from_source,
         trust=make_trust(settings),
         confinement=settings.confinement,
     )
-    return Loader(Store(settings.repo, settings.state, settings.artifact.remote), options, metrics)
+    return Loader(make_store(settings), options, metrics, attempts)
+
+
+def make_store(settings: Settings) -> Store:
+    """Where things are, by these settings."""
+    return Store(settings.repo, settings.state, settings.artifact.remote)
+
+
+def make_pull_limits(settings: Settings) -> PullLimits:
+    """What a pull may take."""
+    return PullLimits(
+        timeout_seconds=settings.artifact.pull_timeout_seconds,
+        stall_seconds=settings.artifact.stall_seconds,
+        max_bytes=settings.artifact.max_bytes,
+        max_files=settings.artifact.max_files,
+    )
 
 
 def make_trust(settings: Settings) -> Trust:

@@ -1,4 +1,4 @@
-"""Linux control groups, of either version: the files of a process's group, and the cores that it may use.
+"""Linux control groups, of either version: the files of a process's group, and the cores and memory that it may use.
 
 Formats: cgroups(7), and the kernel's Documentation/admin-guide/cgroup-v1 and cgroup-v2.rst.
 """
@@ -7,6 +7,8 @@ import contextlib
 import math
 import os
 from pathlib import Path
+
+import psutil
 
 GROUPS, PROCESSES = Path("/sys/fs/cgroup"), Path("/proc")
 
@@ -44,3 +46,14 @@ def cores(groups: Path = GROUPS, processes: Path = PROCESSES) -> int:
         if quota not in ("max", "-1"):
             return max(1, min(bound, math.ceil(int(quota) / int(period[0]))))
     return bound
+
+
+def memory_bytes(groups: Path = GROUPS, processes: Path = PROCESSES) -> int:
+    """Bytes of memory that this process and its children may use: the machine's, or what its group is granted."""
+    machine = int(psutil.virtual_memory().total)
+    file = file_of("self", "memory", "memory.limit_in_bytes", "memory.max", groups, processes)
+    if file is None:
+        return machine
+    with contextlib.suppress(OSError, ValueError):  # of which "max" is one
+        return min(machine, int(file.read_text()))
+    return machine

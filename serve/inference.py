@@ -24,6 +24,7 @@ from serve.errors import (
     VersionNotFound,
     WorkerCrashed,
     WorkerDied,
+    outcome,
 )
 from serve.metrics import Metrics
 from serve.request import Asked, InferenceRequest, InferenceResponse, InferenceStream, Turn
@@ -75,7 +76,7 @@ class Inference:
             if bound.timeout_seconds is not None:
                 allowed = min(allowed, bound.timeout_seconds)
                 deployed.pool.require_room(allowed)
-            entry = deployed.pool.ask(bound, allowed, most_attempts=self._most_attempts(deployed))
+            entry = deployed.pool.ask(bound, allowed, 0, self._most_attempts(deployed), request.journey)
         except BaseException as error:
             if self._next(request, Turn(deployed), error) is not None:
                 return None
@@ -157,7 +158,8 @@ class Inference:
         deployed = turn.deployed
         bound, allowed = await self._bind(request, deployed)
         async with _within(deployed.snapshot.name, request.received, allowed):
-            entry = deployed.pool.ask(bound, allowed, turn.attempts, 2 if turn.first else self._most_attempts(deployed))
+            most = 2 if turn.first else self._most_attempts(deployed)
+            entry = deployed.pool.ask(bound, allowed, turn.attempts, most, request.journey)
             try:
                 return bound, await entry.reply
             except WorkerCrashed:
@@ -177,7 +179,7 @@ class Inference:
             bound, allowed = await self._bind(request, deployed)
             _require_one_row(bound)
             async with _within(name, request.received, allowed):
-                chunks = await deployed.pool.stream(bound, allowed)
+                chunks = await deployed.pool.stream(bound, allowed, request.journey)
         self._in_flight += 1
         chunks.over.add_done_callback(lambda over: self._streamed(deployed, over.result()))
         return InferenceStream(name, chunks, bound, deployed.snapshot.signature, deployed.lineage)
@@ -220,10 +222,11 @@ class Inference:
 
     def _found(self, request: InferenceRequest) -> Deployed:
         try:
-            return self.find(request.model, request.version)
+            deployed = self.find(request.model, request.version)
         except ServeError as error:
             self.refused(error)
             raise
+        return request.found(deployed)
 
     def _allowed(self, request: InferenceRequest) -> float:
         """Seconds that the request may take: the caller can only ask for fewer than the server allows."""
@@ -246,7 +249,7 @@ class Inference:
             raise
 
     def _count_failed(self, deployed: Deployed, error: BaseException) -> None:
-        self._count(deployed, error.code if isinstance(error, ServeError) else "cancelled")
+        self._count(deployed, outcome(error))
 
     async def _bind(self, request: InferenceRequest, deployed: Deployed) -> tuple[Bound, float]:
         """What a worker takes, and the seconds, since it was received, that the request may take."""

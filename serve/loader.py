@@ -18,15 +18,15 @@ from serve.artifact import collect, commits, fetch, formats, hashes, history, si
 from serve.artifact.commits import Origin
 from serve.artifact.fetch import PullLimits, Store
 from serve.artifact.lease import Leases
-from serve.artifact.pin import Pin
+from serve.artifact.pin import FILENAME, Pin
 from serve.artifact.snapshot import Snapshot
 from serve.artifact.trust import Trust
+from serve.attempts import Attempts, Seen
 from serve.errors import FormatRefused, HashesMissing, MachineFailed, PullFailed, ServeError, SnapshotUnreadable
-from serve.log import working
 from serve.metrics import Metrics
 from serve.worker import environment
 from serve.worker.confinement import Confinement
-from serve.worker.environment import EnvironmentPolicy
+from serve.worker.policy import EnvironmentPolicy
 from serve.worker.pool import Pool, PoolLimits
 from serve.worker.process import Command
 
@@ -90,13 +90,17 @@ class Live:
 class Loader:
     """Makes what a pin names ready, in a state folder that others may share."""
 
-    def __init__(self, store: Store, options: LoaderOptions, metrics: Metrics) -> None:
+    def __init__(
+        self, store: Store, options: LoaderOptions, metrics: Metrics, attempts: Attempts | None = None
+    ) -> None:
         self._store, self._options, self._metrics = store, options, metrics
+        # where it says what it does; not its own to begin or to end
+        self.attempts = attempts if attempts is not None else Attempts()
         self._leases = Leases()
 
     async def admit(self, pin: Pin) -> Origin | None:
         """The commit that `pin` is from; `CommitRefused` where one must verify, and none does."""
-        with _machine():
+        with _machine(), self.attempts.step("admit", FILENAME):
             found = await asyncio.to_thread(commits.origin, self._store.repo, pin, self._options.trust)
         if found is not None and found.signer:
             log.info("commit verified", commit=found.revision, date=found.date, signer=found.signer)
@@ -107,24 +111,42 @@ class Loader:
         with _machine():
             return await self._prepare(pin)
 
+    async def verified(self, pin: Pin) -> list[Snapshot]:
+        """The snapshots of `pin`, pulled where they are not here, verified, and trusted as the operator asks."""
+        with _machine():
+            return await self._verified(pin)
+
     async def _prepare(self, pin: Pin) -> list[Snapshot]:
+        trusted = await self._verified(pin)
+        for one in trusted:
+            await self._interpreter(one)
+        collect.note_use([one.folder for one in trusted])
+        return trusted
+
+    async def _verified(self, pin: Pin) -> list[Snapshot]:
         folders = [self._store.snapshot(model) for model in pin.models]
         for folder in folders:  # what is there stays there
             self._leases.take(folder)
-        with working(f"pulling {pin.size / 1e6:.1f} MB"):
-            pulled = await fetch.fetch(self._store, pin, self._options.pull)
-        if pulled:
-            log.info("pulled", models=[model.name for model in pin.models], bytes=pin.size, files=pin.files)
+        await self._pull(pin)
         if not all(self._leases.take(folder) for folder in folders):
             raise PullFailed("a snapshot was removed from the state folder as soon as it was there")
-        snapshots = [await asyncio.to_thread(snapshot.verified, self._store, model) for model in pin.models]
-        for one in snapshots:
-            log.info("verified", model=one.name, digest=one.digest)
-        trusted = [await self._trusted(one) for one in snapshots]
-        for one in trusted:
-            await self._interpreter(one)
-        collect.note_use(folders)
-        return trusted
+        with self.attempts.step("verify", f"{_megabytes(pin.size)} by SHA-256"):
+            snapshots = [await asyncio.to_thread(snapshot.verified, self._store, model) for model in pin.models]
+            for one in snapshots:
+                log.info("verified", model=one.name, digest=one.digest)
+            return [await self._trusted(one) for one in snapshots]
+
+    async def _pull(self, pin: Pin) -> None:
+        whole, seen = _megabytes(pin.size), Seen()
+
+        def count(written: int) -> None:  # into the cache, and from there once more
+            seen.tell(f"{min(written, pin.size) / 1e6:.1f} of {whole}")
+
+        with self.attempts.step("pull", f"{whole} in {pin.files} files", seen):
+            pulled = await fetch.fetch(self._store, pin, self._options.pull, count)
+        if pulled:
+            self._metrics.last_pull.set_to_current_time()
+            log.info("pulled", models=[model.name for model in pin.models], bytes=pin.size, files=pin.files)
 
     async def _trusted(self, one: Snapshot) -> Snapshot:
         """The snapshot, if it is what the operator asks for, with the recipe that is to be built."""
@@ -179,15 +201,18 @@ class Loader:
             confinement=options.confinement,
         )
         pool = Pool(command, options.limits, self._metrics, one.promotion.batchable)
-        with working(f"loading {one.name}"):
+        workers = options.limits.workers
+        with self.attempts.step("start", one.name, lambda: f"{pool.alive} of {workers} workers"):
             await pool.start()
-            try:
+        try:
+            with self.attempts.step("golden", f"{one.name}: {len(one.golden.cases)} recorded answers"):
                 await golden.replay(one.name, one.golden, one.signature, pool, options.golden_timeout_seconds)
+            with self.attempts.step("warm", one.name):
                 await self._warm(one, pool)
-            except BaseException:
-                await pool.stop()
-                raise
-        log.info("warm", model=one.name, workers=options.limits.workers, golden=len(one.golden.cases))
+        except BaseException:
+            await pool.stop()
+            raise
+        log.info("warm", model=one.name, workers=workers, golden=len(one.golden.cases))
         return pool
 
     async def _warm(self, one: Snapshot, pool: Pool) -> None:
@@ -198,8 +223,9 @@ class Loader:
                 await pool.warm(row, self._options.golden_timeout_seconds)
 
     async def _interpreter(self, one: Snapshot) -> Path:
-        options = self._options
-        with working(f"making the environment of {one.name}: {len(one.recipe.requirements)} packages"):
+        options, seen = self._options, Seen()
+        told = f"{one.name}: {len(one.recipe.requirements)} packages, Python {one.recipe.python_minor}"
+        with self.attempts.step("environment", told, seen):
             return await environment.interpreter(
                 one.recipe,
                 self._store.state,
@@ -207,6 +233,7 @@ class Loader:
                 options.build_timeout_seconds,
                 self._leases,
                 options.from_source,
+                seen.tell,
             )
 
 
@@ -224,6 +251,10 @@ def _machine() -> Iterator[None]:
         yield
     except OSError as error:
         raise MachineFailed(error) from error
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
 
 
 def _require_no_pickle(one: Snapshot) -> None:

@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 from serve.batch.batcher import Entry
 from serve.batch.chunks import Chunks
 from serve.child.wire import Value
+from serve.journey import Journey
 from serve.rollout import Deployed, Lineage
 from serve.signature.binding import Bound
 from serve.signature.spec import Signature
@@ -34,6 +35,7 @@ class InferenceRequest(NamedTuple):
 
     `model` is None for the only or the default one; `version`, where given, must be the beginning of the live
     model's digest or revision; `received` is `perf_counter()`, from when on the caller waits `timeout_seconds` at most.
+    `journey` says what the request is called.
     """
 
     model: str | None
@@ -41,6 +43,13 @@ class InferenceRequest(NamedTuple):
     reading: Reading
     received: float
     timeout_seconds: float | None = None
+    journey: Journey | None = None
+
+    def found(self, deployed: Deployed) -> Deployed:
+        """The same, which it is asked of; whoever watches the request may know."""
+        if self.journey is not None and self.journey.notes is not None:
+            self.journey.notes.lineage = deployed.lineage
+        return deployed
 
 
 class InferenceResponse(NamedTuple):

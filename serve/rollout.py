@@ -8,18 +8,18 @@ may be loading. One task, `follow`, makes releases; another watches the newest w
 """
 
 import asyncio
-import contextlib
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import structlog
 
 from serve.artifact.commits import Origin
 from serve.artifact.pin import Pin
 from serve.artifact.snapshot import Snapshot
+from serve.attempts import LIVE, SUPERSEDED, Attempts, Failure, now
 from serve.errors import FellBack, LoadFailed, RolloutFailed
 from serve.loader import Deployed, Lineage, Live, Loader, already
 from serve.metrics import Metrics
@@ -43,15 +43,6 @@ class RolloutOptions:
     fall_back_after: int
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why the desired pin is not live."""
-
-    code: str
-    message: str
-    at: str
-
-
 class Rollout:
     """Owner of what is live. `sleep` is an argument so that tests need not wait; `chance` is below 1."""
 
@@ -62,11 +53,15 @@ class Rollout:
         metrics: Metrics,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
+        attempts: Attempts | None = None,
     ) -> None:
         self.live: Live | None = None
         self.held: Live | None = None
         self.desired: Pin | None = None
         self.failure: Failure | None = None
+        self._asked = 0.0  # when git began to ask for what is desired
+        # the loader's own, where they are to tell what it does
+        self.attempts = attempts if attempts is not None else Attempts()
         self._loader, self._options, self._metrics = loader, options, metrics
         self._sleep, self._chance = sleep, chance
         self._trial: asyncio.Task[None] | None = None
@@ -82,6 +77,12 @@ class Rollout:
         """Whether every live model has a worker that can answer."""
         return self.live is not None and self.live.ready
 
+    @property
+    def pending_since(self) -> float:
+        """When git began to ask for what is not live, as seconds since 1970; 0 where what it asks for is live."""
+        is_live = self.live is not None and self.live.pin == self.desired
+        return 0.0 if is_live else self._asked
+
     def stand_in(self, deployed: Deployed) -> Deployed | None:
         """Who may answer in the place of `deployed`, whose pool fails or is gone: what is live by now, else held."""
         for release in (self.live, self.held):
@@ -95,7 +96,7 @@ class Rollout:
         attempt: asyncio.Task[None] | None = None
         try:
             async for pin in pins:
-                self.desired = pin
+                self.desired, self._asked = pin, time.time()
                 await _cancelled(attempt)
                 self.failure = None
                 attempt = asyncio.create_task(self._until_live(pin))
@@ -118,12 +119,15 @@ class Rollout:
         """Make `pin` live; `RolloutFailed` where it can't be, with everything as before."""
         began = time.monotonic()
         origin = await self._loader.admit(pin)  # also of what is warm: it need not have been live as one release
+        self.attempts.is_from(origin.revision if origin is not None else "")
         models = self._warm(pin)
         if models is None:
             models = await self._load(pin, await self._loader.prepare(pin))
         before, older = self.models, _older(origin, self.live)
-        self._switch(Live(pin, {model.name: models[model.name] for model in pin.models}, origin, older))
-        self._announce(before)
+        with self.attempts.step("switch", "one assignment"):
+            self._switch(Live(pin, {model.name: models[model.name] for model in pin.models}, origin, older))
+            self._announce()
+        self._metrics.rollout_seconds.observe(time.monotonic() - began)
         log.info(
             "release live",
             started=sorted(name for name, one in models.items() if before.get(name) is not one),
@@ -148,25 +152,29 @@ class Rollout:
         """Try `pin`, and again with growing pauses where another try may help."""
         pause = self._options.first_retry_seconds
         while True:
+            self.attempts.begin({model.name: model.digest for model in pin.models})
             try:
                 await self.release(pin)
             except RolloutFailed as error:
-                self._note_failure(error)
+                self._failed(error)
                 if not error.transient:
                     return
             except asyncio.CancelledError:
-                self._metrics.rollouts.labels("superseded").inc()
+                self._metrics.rollouts.labels(SUPERSEDED).inc()
+                self.attempts.end(SUPERSEDED)
                 raise
             except Exception as error:  # a fault of ours must not end the watch either
                 log.exception("rollout failed unexpectedly")
-                self._note_failure(LoadFailed(f"unexpected {type(error).__name__}; see the log"))
+                self._failed(LoadFailed(f"unexpected {type(error).__name__}; see the log"))
                 return
             else:
                 break
             await self._sleep(pause * (1.0 - self._chance() / 4.0))  # servers that failed together try apart
             pause = min(pause * 2, self._options.longest_retry_seconds)
         self.failure = None
-        self._metrics.rollouts.labels("live").inc()
+        self._metrics.rollouts.labels(LIVE).inc()
+        self._metrics.release_live.set_to_current_time()
+        self.attempts.end(LIVE)
         await self._collect()
 
     async def _collect(self) -> None:
@@ -175,8 +183,12 @@ class Rollout:
         except Exception:  # what is left over on disk is no reason not to serve
             log.exception("collection failed unexpectedly")
 
+    def _failed(self, error: RolloutFailed) -> None:
+        self._note_failure(error)
+        self.attempts.end(error.code, error.message)
+
     def _note_failure(self, error: RolloutFailed) -> None:
-        self.failure = Failure(error.code, error.message, datetime.now(UTC).isoformat(timespec="seconds"))
+        self.failure = Failure(error.code, error.message, now())
         self._metrics.rollouts.labels(error.code).inc()
         log.error("rollout failed", code=error.code, reason=error.message, live=sorted(self.models))
 
@@ -210,9 +222,10 @@ class Rollout:
 
     def _fall_back(self, held: Live, error: FellBack) -> None:
         """The same assignment again. What failed is ended at once: what it took is asked of its stand-in."""
-        failed, before, self.live, self.held, self._trial = self.live, self.models, held, None, None
-        self._announce(before)
+        failed, self.live, self.held, self._trial = self.live, held, None, None
+        self._announce()
         self._note_failure(error)
+        self.attempts.fell_back(error.code, error.message)
         for one in self._unused(failed):
             self._leave(one, one.pool.stop())
 
@@ -226,16 +239,13 @@ class Rollout:
             self._trial.cancel()
             self._trial = None
 
-    def _announce(self, before: Mapping[str, Deployed]) -> None:
+    def _announce(self) -> None:
         self._metrics.live.clear()
         for name, one in self.models.items():
             run = one.snapshot.promotion.run
             self._metrics.live.labels(name, one.snapshot.digest, one.revision, run).set(1)
-            self._metrics.queue_rows.labels(name).set_function(one.pool.waiting)
+            self._metrics.requests.expect(name, one.revision)
             log.info("live", model=name, revision=one.revision[:12], digest=one.snapshot.digest[:19], run=run)
-        for name in before.keys() - self.models.keys():
-            with contextlib.suppress(KeyError):
-                self._metrics.queue_rows.remove(name)
 
     def _running(self) -> list[Deployed]:
         """Every model that has workers."""
@@ -254,14 +264,9 @@ class Rollout:
             self._leave(one, one.pool.drain(self._options.drain_timeout_seconds))
 
     def _leave(self, deployed: Deployed, ending: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(self._gone(ending))
+        task = asyncio.create_task(ending)
         self._leaving[task] = deployed
         task.add_done_callback(self._leaving.pop)
-
-    async def _gone(self, ending: Coroutine[None, None, None]) -> None:
-        await ending
-        for one in self.models.values():  # after a rollback one may have the labels that this pool just took away
-            one.pool.count()
 
 
 def _older(origin: Origin | None, before: Live | None) -> bool:

@@ -120,12 +120,6 @@ class FakePool:
     async def stop(self) -> None:
         self.state, self.alive = "stopped", 0
 
-    def count(self) -> None:
-        pass
-
-    def waiting(self) -> int:
-        return 0
-
 
 @dataclass(frozen=True, eq=False)
 class FakeSnapshot:

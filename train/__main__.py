@@ -46,7 +46,7 @@ Dropout = Annotated[float | None, _option("dropout")]
 WeightDecay = Annotated[float | None, _option("weight_decay")]
 
 
-@cli.command()
+@cli.command(epilog="Example: train run digits --epochs 20")
 def run(
     dataset: Which,
     learning_rate: LearningRate = None,
@@ -64,7 +64,7 @@ def run(
         _run(dataset, choose(dataset, **given), experiment or dataset.value)
 
 
-@cli.command()
+@cli.command(epilog="Example: train sweep tumours --trials 20")
 def sweep(
     dataset: Which,
     trials: Annotated[int, typer.Option(help="How many trainings to try.", min=1)] = 10,

@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from serve.access.certificates import Certificates
@@ -12,11 +12,15 @@ from serve.access.gate import Gate
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """No `gate`: whoever can connect may ask. No `certificates`: in plain text. `work` goes on meanwhile."""
+    """No `gate`: whoever can connect may ask. No `certificates`: in plain text. `work` goes on meanwhile.
+
+    `unreadable` has for each thing that is followed whether it can't be read now, so that what was known goes on.
+    """
 
     gate: Gate | None = None
     certificates: Certificates | None = None
     work: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
+    unreadable: Mapping[str, Callable[[], bool]] = field(default_factory=dict)
 
     @property
     def open(self) -> bool:

@@ -18,7 +18,7 @@ def key() -> None:
     """Make API keys, which PINION_AUTH__KEYS lets in."""
 
 
-@cli.command()
+@cli.command(epilog="Example: serve key new ci --scope predict --scope metrics --file keys.txt")
 def new(
     id_: Annotated[str, typer.Argument(metavar="ID", help="Whose key it is, or what for; it stands in logs.")],
     scope: Annotated[list[Scope], typer.Option(help="What it grants; admin is all. May be given again.")],

@@ -27,7 +27,8 @@ class Followed:
     """Files that are taken together; `AccessUnreadable` where they can't be at first."""
 
     def __init__(self, what: str, paths: Sequence[Path], take: Take) -> None:
-        self._what, self._paths, self._take = what, paths, take
+        self.what, self._paths, self._take = what, paths, take
+        self._unreadable = False
         self._before = self._settled = _contents(paths)
         self._use(self._settled)
 
@@ -39,19 +40,25 @@ class Followed:
             try:
                 self._use(now)
             except AccessUnreadable as error:
+                self._unreadable = True
                 log.warning("access unreadable: what was known before goes on", reason=error.message)
             else:
-                log.info("access read anew", what=self._what)
+                self._unreadable = False
+                log.info("access read anew", what=self.what)
         self._before = now
+
+    def is_unreadable(self) -> bool:
+        """Whether what is there now is of no use, so that what was known before goes on."""
+        return self._unreadable
 
     def _use(self, contents: Contents | str) -> None:
         if isinstance(contents, str):
-            raise AccessUnreadable(f"{self._what}: {contents}")
+            raise AccessUnreadable(f"{self.what}: {contents}")
         try:
             self._take(contents)
         except AccessUnreadable as error:
             told = ", ".join(map(str, self._paths))
-            raise type(error)(f"{self._what} in {told}: {error.message}") from None
+            raise type(error)(f"{self.what} in {told}: {error.message}") from None
 
 
 async def follow(files: Sequence[Followed], sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:

@@ -74,7 +74,7 @@ class Issuer:
         self.changed: Callable[[], None] = lambda: None
         self._get, self._pace = get, pace
         self._published = b""
-        self._failing = False
+        self.failing = False  # to be reached, so that the keys known before go on
         self._wanted = asyncio.Event()
 
     def want(self) -> None:
@@ -101,11 +101,11 @@ class Issuer:
                 self.changed()
                 log.info("keys of the issuer read", issuer=self.url, ids=sorted(self.keys)[:20])
         except IssuerUnreachable as error:
-            if not self._failing:
+            if not self.failing:
                 log.warning("issuer unreachable: the keys known before go on", reason=error.message)
-            self._failing = True
+            self.failing = True
             return False
-        self._failing = False
+        self.failing = False
         return True
 
     async def _discovered(self) -> bytes:

@@ -10,7 +10,8 @@ import contextlib
 import math
 import resource
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import psutil
 
@@ -27,12 +28,13 @@ class Bounds:
     stall_seconds: float = math.inf
     file_bytes: float = math.inf
     written_bytes: float = math.inf
+    told: Callable[[int], object] = field(default=int, compare=False)  # is told now and then how much is written by now
 
 
-def of_pull(size: int, files: int, stall_seconds: float) -> Bounds:
+def of_pull(size: int, files: int, stall_seconds: float, told: Callable[[int], object] = int) -> Bounds:
     """For files of `size` bytes in all, each written twice: into the cache, and from there."""
     margin = MARGIN_BYTES + files * _MARGIN_BYTES_A_FILE
-    return Bounds(stall_seconds, size + margin, 2 * size + size // 20 + margin)
+    return Bounds(stall_seconds, size + margin, 2 * size + size // 20 + margin, told)
 
 
 class Pace:
@@ -62,6 +64,7 @@ async def overrun(pid: int, bounds: Bounds) -> str:
     while True:
         await asyncio.sleep(_LOOK_SECONDS)
         moved, written = await asyncio.to_thread(counts.look)  # it asks for every process there is
+        bounds.told(written)
         if written > bounds.written_bytes:
             return f"wrote more than {bounds.written_bytes:.0f} bytes, which is more than what is pinned takes"
         if pace.stalled(time.monotonic(), moved):

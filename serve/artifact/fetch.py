@@ -11,7 +11,7 @@ import contextlib
 import math
 import os
 import stat
-from collections.abc import AsyncIterator, Collection, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,8 +62,8 @@ class PullLimits:
     max_files: float = math.inf
 
 
-async def fetch(store: Store, pin: Pin, limits: PullLimits) -> bool:
-    """Make every snapshot of `pin` present; whether anything had to be pulled for it.
+async def fetch(store: Store, pin: Pin, limits: PullLimits, told: Callable[[int], object] = int) -> bool:
+    """Make every snapshot of `pin` present; whether anything had to be pulled for it. `told` hears the bytes so far.
 
     Raises `PullFailed` where the bytes can't be had and `DigestMismatch` where they are not the pinned ones; before
     anything is run `PinTooLarge` and `RemoteNotTrusted`, before anything is pulled `ListingRefused`.
@@ -79,11 +79,11 @@ async def fetch(store: Store, pin: Pin, limits: PullLimits) -> bool:
     with dvc.checkout(store.repo, store.state, settings) as scratch:
         (scratch.folder / FILENAME).write_bytes(write(pin))
         await asyncio.to_thread(cache.sweep, scratch.cache)
-        pinned = await pull(scratch, pin, limits)
+        pinned = await pull(scratch, pin, limits, told)
         wrong = await asyncio.to_thread(_differences, scratch, pinned)
         if wrong:
             evict(scratch, pinned, wrong)
-            await pull(scratch, pin, limits)
+            await pull(scratch, pin, limits, told)
             wrong = await asyncio.to_thread(_differences, scratch, pinned)
         if wrong:
             evict(scratch, pinned, wrong)
@@ -112,25 +112,27 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
         raise
 
 
-async def pull(scratch: dvc.Scratch, pin: Pin, limits: PullLimits) -> Listing:
+async def pull(scratch: dvc.Scratch, pin: Pin, limits: PullLimits, told: Callable[[int], object] = int) -> Listing:
     """`dvc pull` in a scratch checkout that holds models.dvc → the MD5 of every pinned file.
 
     `PullFailed` names what could not be had; no object that this pull cut short is in the cache then.
     """
     try:
         async with asyncio.timeout(limits.timeout_seconds):
-            pinned = await _listing(scratch, pin, limits)
-            await _pull(scratch, pin, pinned, limits)
+            pinned = await listed(scratch, pin, limits)
+            await _pull(scratch, pin, pinned, limits, told)
     except TimeoutError:
-        told = f"the pull took longer than {limits.timeout_seconds:g} seconds and was stopped"
-        raise PullFailed(told) from None
+        why = f"the pull took longer than {limits.timeout_seconds:g} seconds and was stopped"
+        raise PullFailed(why) from None
     return pinned
 
 
-async def _pull(scratch: dvc.Scratch, pin: Pin, pinned: Listing, limits: PullLimits) -> None:
+async def _pull(
+    scratch: dvc.Scratch, pin: Pin, pinned: Listing, limits: PullLimits, told: Callable[[int], object]
+) -> None:
     oids = set(pinned.values())
     had = await asyncio.to_thread(cache.present, scratch.cache, oids)
-    within = bounds.of_pull(pin.size, pin.files, limits.stall_seconds)
+    within = bounds.of_pull(pin.size, pin.files, limits.stall_seconds, told)
     try:
         async with _leaving_no_temporaries(scratch.cache, oids):
             await dvc.run(scratch, "pull", "--force", FILENAME, timeout_seconds=limits.timeout_seconds, within=within)
@@ -155,7 +157,7 @@ async def _leaving_no_temporaries(place: Path, oids: Collection[str]) -> AsyncIt
         raise
 
 
-async def _listing(scratch: dvc.Scratch, pin: Pin, limits: PullLimits) -> Listing:
+async def listed(scratch: dvc.Scratch, pin: Pin, limits: PullLimits) -> Listing:
     """DVC's listing of the folder, from the cache or else the remote; in the cache, once it was read."""
     data = await asyncio.to_thread(cache.get, scratch.cache, pin.oid, listing.most_bytes(pin))
     if data is not None:
@@ -180,9 +182,20 @@ async def _downloaded(scratch: dvc.Scratch, pin: Pin, limits: PullLimits) -> byt
     except PullFailed as error:
         if "does not exist" not in error.message:
             raise
+        if scratch.buckets:
+            await _require_bucket(scratch, limits)
         told = f"neither the cache nor the remote has {pin.oid}: push it from where it was made"
         raise PullFailed(f"{told}, unless the remote does not answer ({error.message})") from error
     return await asyncio.to_thread(target.read_bytes)
+
+
+async def _require_bucket(scratch: dvc.Scratch, limits: PullLimits) -> None:
+    """Of a bucket that is not there DVC says no more than of an object that is not; asked for all, it says so."""
+    try:
+        await dvc.run(scratch, "ls-url", f"remote://{scratch.remote}/", timeout_seconds=limits.timeout_seconds)
+    except PullFailed as error:
+        if "bucket" in error.message:
+            raise
 
 
 def _few(paths: list[str]) -> str:

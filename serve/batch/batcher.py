@@ -18,6 +18,7 @@ from serve.batch.policy import Policy
 from serve.batch.reply import Reply
 from serve.child.wire import Value
 from serve.errors import DeadlineExceeded, QueueFull, ServeError, WaitTooLong
+from serve.journey import Journey
 
 _MOST_IN_VAIN = 6
 _EVER = float("inf")
@@ -34,6 +35,7 @@ class Entry:
 
     `deadline` and `arrived` are readings of the batcher's clock, in seconds. `attempts` counts the workers that
     died with it; where another could as well, `most_attempts` is less than two. `alone`, it shares no batch.
+    `journey` is its caller's request, where it has one.
     """
 
     value: Value
@@ -45,6 +47,7 @@ class Entry:
     attempts: int = 0
     most_attempts: int = 2
     alone: bool = False
+    journey: Journey | None = None
     reply: Reply = field(default_factory=Reply)
 
     @property
@@ -137,7 +140,7 @@ class Batcher:
     def put(self, entry: Entry) -> None:
         """Queue an entry, or raise `QueueFull`. A single request larger than the queue is let into an empty one."""
         if self.rows and self.rows + entry.rows > self._max_waiting_rows:
-            raise QueueFull(self.name, self._max_waiting_rows, self._wait())
+            raise QueueFull(self.name, self._max_waiting_rows, self.wait())
         self._waiting.append(entry)
         self.rows += entry.rows
         self._came += entry.rows
@@ -147,7 +150,7 @@ class Batcher:
         """`QueueFull` where not one row more may wait, or for too long; its answer has `patience` seconds to come."""
         if not self.rows:
             return
-        wait, allowed = self._wait(), min(_WAITING * patience, self._max_waiting_seconds)
+        wait, allowed = self.wait(), min(_WAITING * patience, self._max_waiting_seconds)
         if self.rows >= self._max_waiting_rows:
             raise QueueFull(self.name, self._max_waiting_rows, wait)
         if wait > allowed:
@@ -217,7 +220,7 @@ class Batcher:
         self.rows -= entry.rows
         return entry
 
-    def _wait(self) -> float:
+    def wait(self) -> float:
         """Seconds that who comes now would wait."""
         return self._pace.wait(self.rows, self._clock())
 

@@ -18,7 +18,10 @@ from typing import Generator
 
 gc.disable()  # until the model is loaded: looking for garbage in what stays anyway is a quarter of the time it takes
 
+import marks
 import wire
+
+marks.begin()
 
 try:
     import mlflow.pyfunc
@@ -40,7 +43,6 @@ def main() -> int:
     """Serve one model over the socket whose descriptor is the first argument."""
     leave_with_parent()
     step_aside()
-    sys.stdout.reconfigure(line_buffering=True)
     with socket.socket(fileno=int(sys.argv[1])) as end:
         connection, model = Connection(end), None
         while True:
@@ -53,11 +55,16 @@ def main() -> int:
                 if model is None:
                     return 1
             elif isinstance(message, wire.Batch):
-                connection.send(model.predict_batch(message))
+                with marks.batch(message.number):
+                    answers = model.predict_batch(message)
+                connection.send(answers)
             elif isinstance(message, wire.Predict):
-                connection.send(model.predict(message.values, message.params))
+                with marks.batch(message.number):
+                    answers = model.predict(message.values, message.params)
+                connection.send(answers)
             elif isinstance(message, wire.Stream):
-                stream(connection, model.stream(message.value, message.params))
+                with marks.batch(message.number):
+                    stream(connection, model.stream(message.value, message.params))
             elif isinstance(message, wire.Ping):
                 connection.send(wire.Pong())
 
@@ -78,7 +85,7 @@ def leave_with_parent() -> None:
 def step_aside() -> None:
     """Give up our modules' names and folder: the model's own code may have a `model.py` too."""
     sys.path[:] = [entry for entry in sys.path if entry != os.path.dirname(os.path.abspath(__file__))]
-    for name in ("enforcement", "faults", "inputs", "model", "outputs", "plain", "threads", "wire"):
+    for name in ("enforcement", "faults", "inputs", "marks", "model", "outputs", "plain", "threads", "wire"):
         sys.modules.pop(name, None)
 
 

@@ -116,10 +116,14 @@ class Failed:
 
 @dataclass(frozen=True)
 class Predict:
-    """Predict a batch: one value an entry, all of the same columns, dtypes and params."""
+    """Predict a batch: one value an entry, all of the same columns, dtypes and params.
+
+    What the model prints is marked with the batch's `number`, as in the other two that ask it.
+    """
 
     values: tuple[Value, ...]
     params: dict[str, Any] = field(default_factory=dict)
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,7 @@ class Batch:
     value: Value
     rows: tuple[int, ...]
     params: dict[str, Any] = field(default_factory=dict)
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -153,6 +158,7 @@ class Stream:
 
     value: Value
     params: dict[str, Any] = field(default_factory=dict)
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -346,7 +352,7 @@ def _to_header(message: Message, buffers: list[Buffer]) -> dict[str, Any]:
         return {"message": "failed", "fault": vars(message.fault)}
     if isinstance(message, Predict):
         values = [_value_out(value, buffers) for value in message.values]
-        return {"message": "predict", "values": values, "params": message.params}
+        return {"message": "predict", "values": values, "params": message.params, "number": message.number}
     if isinstance(message, Answers):
         return {
             "message": "answers",
@@ -354,12 +360,13 @@ def _to_header(message: Message, buffers: list[Buffer]) -> dict[str, Any]:
             "seconds": message.seconds,
         }
     if isinstance(message, Batch):
-        value = _value_out(message.value, buffers)
-        return {"message": "batch", "value": value, "rows": message.rows, "params": message.params}
+        asked = {"message": "batch", "rows": message.rows, "params": message.params, "number": message.number}
+        return {**asked, "value": _value_out(message.value, buffers)}
     if isinstance(message, Results):
         return {"message": "results", "value": _value_out(message.value, buffers), "seconds": message.seconds}
     if isinstance(message, Stream):
-        return {"message": "stream", "value": _value_out(message.value, buffers), "params": message.params}
+        asked = {"message": "stream", "params": message.params, "number": message.number}
+        return {**asked, "value": _value_out(message.value, buffers)}
     if isinstance(message, Chunk):
         return {"message": "chunk", "value": _value_out(message.value, buffers)}
     return {"message": type(message).__name__.lower()}
@@ -379,14 +386,16 @@ _READ: dict[str, Callable[[dict[str, Any], _Cursor], Message]] = {
     "ready": lambda plain, cursor: Ready(plain["facts"]),
     "failed": lambda plain, cursor: Failed(Fault(**plain["fault"])),
     "predict": lambda plain, cursor: Predict(
-        tuple(_value_in(value, cursor) for value in plain["values"]), plain["params"]
+        tuple(_value_in(value, cursor) for value in plain["values"]), plain["params"], int(plain["number"])
     ),
     "answers": lambda plain, cursor: Answers(
         tuple(_answer_in(answer, cursor) for answer in plain["answers"]), float(plain["seconds"])
     ),
-    "batch": lambda plain, cursor: Batch(_value_in(plain["value"], cursor), tuple(plain["rows"]), plain["params"]),
+    "batch": lambda plain, cursor: Batch(
+        _value_in(plain["value"], cursor), tuple(plain["rows"]), plain["params"], int(plain["number"])
+    ),
     "results": lambda plain, cursor: Results(_value_in(plain["value"], cursor), float(plain["seconds"])),
-    "stream": lambda plain, cursor: Stream(_value_in(plain["value"], cursor), plain["params"]),
+    "stream": lambda plain, cursor: Stream(_value_in(plain["value"], cursor), plain["params"], int(plain["number"])),
     "chunk": lambda plain, cursor: Chunk(_value_in(plain["value"], cursor)),
     "next": lambda plain, cursor: Next(),
     "stop": lambda plain, cursor: Stop(),

@@ -4,7 +4,7 @@
     ├── RequestRejected    the caller must change the request
     │   ├── MalformedRequest (TooDeep) · TargetTooLong · HeadersTooLarge · RequestTooSlow
     │   ├── InvalidInputs · PayloadTooLarge · UnsupportedContent · NotAcceptable
-    │   ├── ModelNotFound · VersionNotFound · RouteNotFound · MethodNotAllowed
+    │   ├── ModelNotFound · VersionNotFound · ReleaseNotFound · RouteNotFound · MethodNotAllowed
     │   └── Unauthenticated · Forbidden
     ├── Unavailable        the caller may try again
     │   ├── QueueFull (WaitTooLong, BodiesFull) · DeadlineExceeded (ReadTooSlowly) · WorkerDied (AsideDied) · NotReady
@@ -14,6 +14,7 @@
     ├── InternalError      we must look
     ├── AccessUnreadable   the operator must look; who was let in before still is
     │   └── KeysUnreadable · CertificateUnreadable · IssuerUnreachable
+    ├── SocketUnusable     the operator must look before the server starts
     └── RolloutFailed      the operator must look; traffic goes on with what is live
         ├── PinTooLarge · RemoteNotTrusted · ListingRefused
         ├── PinUnreadable · PullFailed · DigestMismatch · SnapshotUnreadable · MachineFailed
@@ -27,6 +28,7 @@ Nothing here knows HTTP: `front/status.py` holds the one table of statuses.
 """
 
 from serve.errors.access import AccessUnreadable, CertificateUnreadable, IssuerUnreachable, KeysUnreadable
+from serve.errors.blame import fault, outcome
 from serve.errors.failed import BadOutput, InternalError, ModelFailed, OutputTooLarge, PredictFailed, WorkerCrashed
 from serve.errors.rejected import (
     Flaw,
@@ -38,6 +40,7 @@ from serve.errors.rejected import (
     ModelNotFound,
     NotAcceptable,
     PayloadTooLarge,
+    ReleaseNotFound,
     RequestRejected,
     RequestTooSlow,
     RouteNotFound,
@@ -64,6 +67,7 @@ from serve.errors.rollout import (
     SnapshotUnreadable,
 )
 from serve.errors.root import ServeError
+from serve.errors.start import SocketUnusable
 from serve.errors.trust import (
     CommitRefused,
     FormatRefused,
@@ -128,6 +132,7 @@ __all__ = [
     "PullFailed",
     "QueueFull",
     "ReadTooSlowly",
+    "ReleaseNotFound",
     "RemoteNotTrusted",
     "RequestRejected",
     "RequestTooSlow",
@@ -144,6 +149,7 @@ __all__ = [
     "SignatureUnreadable",
     "SignerUnknown",
     "SnapshotUnreadable",
+    "SocketUnusable",
     "TargetTooLong",
     "TooDeep",
     "TooManyConnections",
@@ -154,4 +160,6 @@ __all__ = [
     "WaitTooLong",
     "WorkerCrashed",
     "WorkerDied",
+    "fault",
+    "outcome",
 ]

@@ -68,6 +68,16 @@ class RouteNotFound(RequestRejected):
     code = "not_found"
 
 
+class ReleaseNotFound(RequestRejected):
+    """No commit that changed models.dvc has this name."""
+
+    code = "release_not_found"
+
+    def __init__(self, revision: str) -> None:
+        told = "git knows no release, or several, that begin with"
+        super().__init__(f"{told} '{revision[:80]}'; give at least 7 digits of one that /history lists")
+
+
 class MethodNotAllowed(RequestRejected):
     """The route takes another HTTP method."""
 

@@ -11,25 +11,24 @@ import asyncio
 import contextlib
 import enum
 import fcntl
-import functools
 import termios
 from typing import Any
 
 import httptools
 import structlog
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from serve.errors import InternalError, MalformedRequest, RequestTooSlow, ServeError, TooManyConnections
 from serve.front import heads
 from serve.front.bodies import too_large
 from serve.front.crowd import Crowd
-from serve.front.dialect import Answer, Headers
+from serve.front.dialect import Answer
 from serve.front.pace import Pace
 from serve.front.status import PROBLEM_TYPE, problem, retry_after, status
+from serve.front.written import whole
+from serve.journey import Journey, begin, made
 
 log = structlog.get_logger()
-
-Pairs = tuple[tuple[bytes, bytes], ...]
 
 _MOST_PIECES = 2**18  # of a body, beside one for each 64 bytes of it: they take time whatever is in them
 _FEW_DIGITS = 4  # a length of fewer is no length to speak of
@@ -55,6 +54,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(**uvicorn)
         self._crowd, self._most = crowd, crowd.limits.body_bytes
         self.version = ""
+        self.journey: Journey | None = None  # of the request that is being read, once its head is
         self._stage, self._begun = HEAD, 0  # and how many requests have begun
         self._is_long = False
         self._head_bytes = self._body_bytes = self._wire_bytes = self._pieces = 0
@@ -66,7 +66,8 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         address = str((transport.get_extra_info("peername") or ("",))[0])
         if not self._crowd.enter(self, address):
-            transport.write(whole(_told(TooManyConnections()), (), False))
+            name = made().id
+            transport.write(whole(_told(TooManyConnections(), name), (), False, name))
             transport.close()
             return
         super().connection_made(transport)
@@ -103,6 +104,7 @@ class Connection(HttpToolsProtocol):
     def vet(self) -> None:
         """The head is whole. What it raises, it raises into the parser, which then reads no further."""
         by_name, self.version = dict(self.headers), self.parser.get_http_version()
+        self.journey = begin(by_name)
         try:
             heads.require_plain(self.version, self.url, self.headers, by_name)
             if self._is_long:
@@ -132,7 +134,7 @@ class Connection(HttpToolsProtocol):
 
     def come_whole(self) -> None:
         """The request is whole."""
-        self._stage = NOTHING
+        self._stage, self.journey = NOTHING, None
 
     def pause_writing(self) -> None:
         self._crowd.stop(self)
@@ -189,15 +191,17 @@ class Connection(HttpToolsProtocol):
         else:
             self.write_last(error)
 
-    def refusal(self, error: ServeError) -> Answer:
+    def refusal(self, error: ServeError, request_id: str) -> Answer:
         """The answer to what can't be read; it is counted."""
         self._crowd.count(error.code)
-        return _told(error)
+        return _told(error, request_id)
 
     def write_last(self, error: ServeError) -> None:
         """Write a refusal, and hang up."""
         if not self.transport.is_closing():
-            self.transport.write(whole(self.refusal(error), tuple(self.server_state.default_headers), False))
+            name = self.journey.id if self.journey is not None else made().id
+            answer, defaults = self.refusal(error, name), tuple(self.server_state.default_headers)
+            self.transport.write(whole(answer, defaults, False, name))
         self.hang_up()
 
     def end(self) -> None:
@@ -274,22 +278,6 @@ class Connection(HttpToolsProtocol):
         return MalformedRequest("this is no HTTP/1.1 request; see RFC 9112")
 
 
-def _told(error: ServeError) -> Answer:
+def _told(error: ServeError, request_id: str) -> Answer:
     """A refusal where no dialect is known."""
-    return Answer(status(error), PROBLEM_TYPE, problem(error), retry_after(error))
-
-
-def whole(answer: Answer, defaults: Pairs, keep_alive: bool) -> bytes:
-    """An answer as bytes."""
-    start = head(answer.status, answer.content_type, answer.headers, defaults, keep_alive)
-    return b"%b%d\r\n\r\n%b" % (start, len(answer.body), answer.body)
-
-
-@functools.lru_cache(maxsize=256)  # the answers of a release all have the same, but for the second they are sent in
-def head(status: int, content_type: str, headers: Headers, defaults: Pairs, keep_alive: bool) -> bytes:
-    """The status line and headers of an answer, up to the value of its content-length, which comes last."""
-    lines = [*headers, ("content-type", content_type), *(() if keep_alive else (("connection", "close"),))]
-    pairs = [*defaults, *((name.encode("latin-1"), value.encode("latin-1")) for name, value in lines)]
-    if any(byte in value for _, value in pairs for byte in b"\r\n\0"):
-        raise ValueError("a header's value holds a line break")
-    return STATUS_LINE[status] + b"".join(b"%b: %b\r\n" % pair for pair in pairs) + b"content-length: "
+    return Answer(status(error), PROBLEM_TYPE, problem(error, request_id), retry_after(error))

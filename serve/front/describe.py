@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from serve.artifact.commits import Origin
 from serve.artifact.pin import Pin
+from serve.attempts import Attempt, Attempts
 from serve.front.readiness import Readiness
 from serve.rollout import Deployed, Live, Rollout
 from serve.signature.spec import Column, Param, Signature, TensorSpec, words
@@ -89,6 +91,19 @@ def failure(rollout: Rollout) -> dict[str, str] | None:
     """Why the desired pin is not live; None where it is, or is on its way."""
     one = rollout.failure
     return {"code": one.code, "message": shown(one.message), "at": one.at} if one is not None else None
+
+
+def rollouts(attempts: Attempts) -> dict[str, Any]:
+    """What was tried, the newest last; and the step that is going on, with how far it is."""
+    doing = attempts.doing
+    now = {"step": doing.step, "told": doing.told, "progress": shown(doing.progress)} if doing is not None else None
+    return {"attempts": [attempt(one) for one in attempts], "doing": now}
+
+
+def attempt(one: Attempt) -> dict[str, Any]:
+    """One attempt to make a pin live."""
+    steps = [{"step": step, "seconds": seconds} for step, seconds in one.steps]
+    return {**asdict(one), "steps": steps, "reason": shown(one.reason)}
 
 
 def shown(told: str) -> str:

@@ -6,28 +6,38 @@ the model's signature is left to the `Reading` it makes, which may run in anothe
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from serve.errors import MalformedRequest, ServeError
+from serve.journey import Journey
 from serve.request import InferenceRequest, InferenceResponse
 
 Headers = tuple[tuple[str, str], ...]
 
 JSON_LENGTH = "inference-header-content-length"
 TIMEOUT = "x-request-timeout"
+JOURNEY = "pinion.journey"  # where the scope of ASGI has the request's
 _READ = {name.encode(): name for name in ("accept", "content-type", "content-encoding", JSON_LENGTH, TIMEOUT)}
 
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
 class Call(NamedTuple):
-    """One HTTP request, whole: `headers` as `read`; `arguments` are what its path says (name, version)."""
+    """One HTTP request, whole: `headers` as `read`; `arguments` are what its path says (name, version).
+
+    `journey` says what the request is called.
+    """
 
     path: str
     headers: Mapping[str, str]
     arguments: Mapping[str, str]
     body: bytes
     received: float
+    journey: Journey | None = None
+
+    @property
+    def request_id(self) -> str:
+        return self.journey.id if self.journey is not None else ""
 
 
 class Answer(NamedTuple):
@@ -44,6 +54,12 @@ def read(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
     return {_READ[name]: value.decode("latin-1") for name, value in headers if name in _READ}
 
 
+def request_id(scope: Mapping[str, Any]) -> str:
+    """The id of the request that ASGI's `scope` is of; '' where it has none."""
+    journey = scope.get(JOURNEY)
+    return journey.id if journey is not None else ""
+
+
 def timeout_seconds(header: str) -> float:
     """What the header X-Request-Timeout says, or `MalformedRequest`."""
     seconds = float(header) if _SECONDS.fullmatch(header) else 0.0
@@ -53,7 +69,9 @@ def timeout_seconds(header: str) -> float:
 
 
 class Dialect(Protocol):
-    """A way to ask for predictions over HTTP."""
+    """A way to ask for predictions over HTTP; `name` is what metrics call it."""
+
+    name: ClassVar[str]
 
     def decode(self, call: Call) -> InferenceRequest:
         """The request in a call, or `MalformedRequest` or `UnsupportedContent`."""
@@ -61,5 +79,5 @@ class Dialect(Protocol):
     def encode(self, call: Call, response: InferenceResponse) -> Answer:
         """The answer to a call, whose body is no more; it may be made in another process."""
 
-    def refuse(self, error: ServeError) -> Answer:
+    def refuse(self, error: ServeError, request_id: str = "") -> Answer:
         """The answer in place of a prediction, in this dialect's own shape."""

@@ -9,61 +9,28 @@ Owned by the event loop; one `Door` a connection.
 """
 
 import asyncio
-import functools
+import logging
 import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from fastapi import FastAPI
-from starlette.routing import Match, Route
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from serve.access.gate import Gate
-from serve.access.scope import Need
 from serve.batch.reply import Reply
 from serve.errors import ServeError
 from serve.front import streaming
-from serve.front.connection import Connection, whole
+from serve.front.connection import Connection
 from serve.front.crowd import Crowd
-from serve.front.dialect import Answer, Call, read
-from serve.front.endpoint import Endpoint
+from serve.front.dialect import JOURNEY, Answer, Call, read
+from serve.front.watched import answered, watch_cycle
+from serve.front.ways import Way, Ways
+from serve.front.written import whole
+from serve.journey import HEADER, Journey
 from serve.shutdown import Shutdown
 
-_LONGEST_TARGET = 1024  # of those that are remembered
+__all__ = ["Door", "Exchange", "Outbox", "Ways"]
+
 _LAST_CALL_SECONDS = 0.05
-
-
-class Way(NamedTuple):
-    """Where a path leads, and what the path says."""
-
-    endpoint: Endpoint
-    path: str
-    arguments: Mapping[str, str]
-
-
-class Ways:
-    """The paths of `app` that lead to an `Endpoint`, for those whom `gate`, if there is one, lets in."""
-
-    def __init__(self, app: FastAPI, gate: Gate | None = None) -> None:
-        self._gate = gate
-        self._routes = [one for one in app.routes if isinstance(one, Route) and isinstance(one.endpoint, Endpoint)]
-        self.find = functools.lru_cache(maxsize=1024)(self._find)
-
-    def admits(self, headers: list[tuple[bytes, bytes]]) -> bool:
-        """Whether the caller may predict; who may not is refused the long way."""
-        return self._gate is None or self._gate.admits(headers, Need.PREDICT)
-
-    def _find(self, target: bytes) -> Way | None:
-        """The way of a request's target; None where it leads elsewhere, or is not written as plainly as it could be."""
-        if not target.isascii() or any(mark in target for mark in b"%?#"):
-            return None
-        scope: dict[str, Any] = {"type": "http", "method": "POST", "path": target.decode(), "root_path": ""}
-        for route in self._routes:
-            match, child = route.matches(scope)
-            if match is not Match.NONE:
-                endpoint: Any = route.endpoint
-                return Way(endpoint, scope["path"], child["path_params"])
-        return None
 
 
 class Door(Connection):
@@ -72,10 +39,13 @@ class Door(Connection):
     def __init__(self, ways: Ways, outbox: "Outbox", shutdown: Shutdown, crowd: Crowd, **uvicorn: Any) -> None:
         super().__init__(crowd, **uvicorn)
         self._ways, self._outbox, self._shutdown = ways, outbox, shutdown
+        self.watch = ways.watch
         self._exchange: Exchange | None = None  # the last one; others may wait behind it in uvicorn's pipeline
 
     def on_headers_complete(self) -> None:
         self.vet()
+        if self.watch is not None and self.journey is not None:
+            self.watch.begin(self.journey, self.parser.get_method(), self.url, self.headers)
         exchange = self._short() if self.cycle is None or self.cycle.response_complete else None
         if exchange is not None:
             self._exchange = exchange
@@ -83,6 +53,7 @@ class Door(Connection):
         else:
             self._make_scope()
             super().on_headers_complete()
+            self._name_cycle()
             if self.parser.should_upgrade() or self._shutdown.begun:
                 self.cycle.keep_alive = False  # the body of what we do not speak would be read as another request
 
@@ -103,6 +74,9 @@ class Door(Connection):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._exchange is not None:
             self._exchange.leave()
+        scope: Mapping[str, Any] = getattr(self.cycle, "scope", {})
+        if JOURNEY in scope:  # of what was asked through uvicorn, and gets no answer
+            self.seen(scope[JOURNEY], None)
         if isinstance(self.cycle, Exchange):
             self.cycle = None  # type: ignore[assignment]  # as it is at first
         if self.timeout_keep_alive_task is not None:
@@ -154,7 +128,7 @@ class Door(Connection):
     def reply(self, exchange: "Exchange", answer: Answer) -> None:
         """Have an answer written, whole; it raises where that can't be sent."""
         defaults = tuple(self.server_state.default_headers)
-        self._outbox.put(self, exchange, whole(answer, defaults, exchange.keep_alive))
+        self._outbox.put(self, exchange, whole(answer, defaults, exchange.keep_alive, exchange.journey.id))
 
     def write(self, exchange: "Exchange", data: bytes) -> None:
         """Send an answer, and make ready for the next request."""
@@ -171,10 +145,13 @@ class Door(Connection):
         else:
             super().refuse_begun(error)
 
-    def refusal(self, error: ServeError) -> Answer:
+    def refusal(self, error: ServeError, request_id: str) -> Answer:
         """In the dialect of the route that was asked for, where one was."""
-        way = self._ways.find(self.url) if len(self.url) <= _LONGEST_TARGET else None
-        return way.endpoint.refuse(error) if way is not None else super().refusal(error)
+        way = self._ways.of(self.url)
+        answer = way.endpoint.refuse(error, request_id) if way is not None else super().refusal(error, request_id)
+        if self.watch is not None:
+            self.watch.refused(self.journey or Journey(request_id), answered(answer, kept=False), self.url)
+        return answer
 
     def _make_scope(self) -> None:
         """What uvicorn makes for each request as it begins."""
@@ -182,21 +159,38 @@ class Door(Connection):
         HttpToolsProtocol.on_message_begin(self)
         self.url, self.expect_100_continue = url, expecting
         self.headers += headers  # the scope's own list
+        self.scope[JOURNEY] = self.journey  # type: ignore[literal-required]  # ASGI allows more keys
+
+    def seen(self, journey: Journey, answer: Answer | None) -> None:
+        """Who watches requests is told how one ended."""
+        if self.watch is not None and journey.notes is not None:
+            kept = journey.notes.is_recorded
+            self.watch.end(journey) if answer is None else self.watch.end(journey, answered(answer, kept))
+
+    def _name_cycle(self) -> None:
+        """Have the answer that uvicorn writes bear the request's id, its log of a fault too; and have it watched."""
+        assert self.journey is not None
+        name, cycle = self.journey.id, self.cycle
+        cycle.default_headers = [*cycle.default_headers, (HEADER.encode(), name.encode("latin-1"))]
+        if self.watch is not None:
+            watch_cycle(cycle, self.journey, self.watch)
+        cycle.logger = logging.LoggerAdapter(self.logger, {"request_id": name})  # type: ignore[assignment]  # logs as one
 
     def _short(self) -> "Exchange | None":
         """The exchange that the request just begun is to be; None where it is not for the short way."""
-        way = self._ways.find(self.url) if len(self.url) <= _LONGEST_TARGET else None
+        way = self._ways.of(self.url)
         parser = self.parser
         if way is None or parser.get_method() != b"POST" or self.expect_100_continue or parser.should_upgrade():
             return None
         if not self._ways.admits(self.headers):
             return None
-        headers = read(self.headers)
+        headers, journey = read(self.headers), self.journey
         if self.version != "1.1" or streaming.asked(headers.get("accept", "")) is not None:
             return None
         if self.flow.write_paused:  # the caller does not read its answers: it is to wait
             return None
-        return Exchange(self, way, headers, parser.should_keep_alive() and not self._shutdown.begun)
+        assert journey is not None
+        return Exchange(self, way, headers, parser.should_keep_alive() and not self._shutdown.begun, journey)
 
 
 class Outbox:
@@ -226,10 +220,22 @@ class Exchange:
     written: until then, whatever else comes on the connection waits in uvicorn's pipeline.
     """
 
-    __slots__ = ("_body", "_data", "_door", "_headers", "_over", "_way", "keep_alive", "response_complete", "work")
+    __slots__ = (
+        "_body",
+        "_data",
+        "_door",
+        "_headers",
+        "_over",
+        "_way",
+        "journey",
+        "keep_alive",
+        "response_complete",
+        "work",
+    )
 
-    def __init__(self, door: Door, way: Way, headers: Mapping[str, str], keep_alive: bool) -> None:
+    def __init__(self, door: Door, way: Way, headers: Mapping[str, str], keep_alive: bool, journey: Journey) -> None:
         self.keep_alive, self.response_complete, self._over = keep_alive, False, False
+        self.journey = journey
         self._door, self._way, self._headers = door, way, headers
         self._data: bytes | bytearray = b""
         self._body = way.endpoint.expect()
@@ -253,21 +259,28 @@ class Exchange:
         """The body is not read to its end: this is the last answer on the connection."""
         if not self._over:
             self._data, self.keep_alive = b"", False
-            self.tell(self._way.endpoint.refuse(error))
+            if self.journey.notes is not None:
+                self.journey.notes.is_recorded = False
+            self.tell(self._way.endpoint.refuse(error, self.journey.id))
 
     def end(self) -> None:
         """The body is whole."""
         if self._over or self.work is not None:  # it was whole before, and this is the end of an upgrade behind it
             return
         body, self._data = bytes(self._data), b""
-        call = Call(self._way.path, self._headers, self._way.arguments, body, time.perf_counter())
-        self._way.endpoint.begin(call, self)
+        way = self._way
+        if self.journey.notes is not None:
+            self.journey.notes.keep(body)
+        call = Call(way.path, self._headers, way.arguments, body, time.perf_counter(), self.journey)
+        way.endpoint.begin(call, self)
 
     def tell(self, answer: Answer) -> None:
         """The answer. Where it can't be sent that raises, and another may be told."""
         if not self._over:
             self._door.reply(self, answer)
             self._end()
+            if self.journey.notes is not None:
+                self._door.seen(self.journey, answer)
 
     def leave(self) -> None:
         """The caller is gone: nobody is to be answered, and no work to be done for it."""
@@ -276,6 +289,7 @@ class Exchange:
             self._end()
             if work is not None:
                 work.cancel()
+            self._door.seen(self.journey, None)
 
     def _end(self) -> None:
         self._over, self.work = True, None

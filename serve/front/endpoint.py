@@ -19,8 +19,9 @@ from serve.child.wire import Value
 from serve.errors import InternalError, MethodNotAllowed, ServeError
 from serve.front import formats, streaming
 from serve.front.bodies import Bodies, Body, ClientGone
-from serve.front.dialect import TIMEOUT, Answer, Call, Dialect, read, timeout_seconds
+from serve.front.dialect import JOURNEY, TIMEOUT, Answer, Call, Dialect, read, request_id, timeout_seconds
 from serve.front.streaming import StreamAnswer
+from serve.front.timed import Timed
 from serve.inference import Inference
 from serve.metrics import Metrics
 from serve.request import Asked, InferenceRequest, InferenceResponse, Turn
@@ -46,29 +47,30 @@ class Endpoint:
 
     def __init__(self, inference: Inference, metrics: Metrics, dialect: Dialect, bodies: Bodies) -> None:
         self._inference, self._metrics, self._dialect, self._bodies = inference, metrics, dialect, bodies
+        self._timed = Timed(inference, metrics, dialect.name)
 
     def expect(self) -> Body:
         """The body of a request that begins; to be released when it is answered."""
         return self._bodies.expect()
 
-    def refuse(self, error: ServeError) -> Answer:
+    def refuse(self, error: ServeError, request_id: str = "") -> Answer:
         """The answer to a request that no model was asked for; it is counted."""
         self._inference.refused(error)
-        return self._dialect.refuse(error)
+        return self._dialect.refuse(error, request_id)
 
     def begin(self, call: Call, caller: Caller) -> None:
         """Answer a call that wants it in one piece, once."""
         try:
             request = self._decode(call)
         except Exception as error:
-            return caller.tell(self._unread(error))
+            return caller.tell(self._unread(error, call.request_id, call.received))
         try:
             asked = self._inference.ask(request)
         except Exception as error:
-            return caller.tell(self._refusal(error))
+            return caller.tell(self._refusal(error, call.request_id, request))
         call = _unheld(call)
         if asked is None:
-            return self._tell_later(self._ask(call, request), caller)
+            return self._tell_later(self._ask(call, request), call, request, caller)
         caller.work = asked.entry.reply
         asked.entry.reply.listen(lambda: self._settle(call, request, asked, caller))
 
@@ -81,36 +83,42 @@ class Endpoint:
         try:
             response = self._inference.answered(asked)
             if isinstance(response, Turn):
-                return self._tell_later(self._again(call, request, response), caller)
+                return self._tell_later(self._again(call, request, response), call, request, caller)
             if self._inference.is_large(response):
-                self._tell_later(self._written(call, request, response), caller)
+                self._tell_later(self._written(call, request, response), call, request, caller)
             else:
                 began = time.perf_counter()
                 answer = self._dialect.encode(call, response)
-                self._metrics.stages.series(response.model, "encode").observe(time.perf_counter() - began)
+                self._observe(request, response, answer, began)
                 caller.tell(answer)
         except asyncio.CancelledError:
             return
         except Exception as error:
-            caller.tell(self._refusal(error))
+            caller.tell(self._refusal(error, call.request_id, request))
 
-    def _tell_later(self, work: Coroutine[Any, Any, Answer], caller: Caller) -> None:
+    def _tell_later(
+        self, work: Coroutine[Any, Any, Answer], call: Call, request: InferenceRequest, caller: Caller
+    ) -> None:
         """`work` in a task of its own, for what takes longer."""
-        caller.work = asyncio.get_running_loop().create_task(self._telling(work, caller))
+        caller.work = asyncio.get_running_loop().create_task(self._telling(work, call.request_id, request, caller))
 
-    async def _telling(self, work: Coroutine[Any, Any, Answer], caller: Caller) -> None:
+    async def _telling(
+        self, work: Coroutine[Any, Any, Answer], request_id: str, request: InferenceRequest, caller: Caller
+    ) -> None:
         try:
             caller.tell(await work)
         except Exception as error:
-            caller.tell(self._refusal(error))
+            caller.tell(self._refusal(error, request_id, request))
 
-    async def _refusing(self, work: Coroutine[Any, Any, Result]) -> Result | Answer:
+    async def _refusing(
+        self, work: Coroutine[Any, Any, Result], request_id: str, request: InferenceRequest
+    ) -> Result | Answer:
         try:
             return await work
         except ClientGone:
             raise
         except Exception as error:
-            return self._refusal(error)
+            return self._refusal(error, request_id, request)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = self._bodies.expect()
@@ -126,19 +134,23 @@ class Endpoint:
             body.release()
 
     async def _answer(self, scope: Scope, receive: Receive, body: Body) -> Answer | StreamAnswer:
+        name = request_id(scope)
         if scope["method"] != "POST":
-            return self._dialect.refuse(MethodNotAllowed(f"{scope['path']} takes POST, not {scope['method']}"))
+            return self._dialect.refuse(MethodNotAllowed(f"{scope['path']} takes POST, not {scope['method']}"), name)
         try:
             call = await _call(scope, receive, body)
-            request = self._decode(call)
         except ClientGone:
             raise
         except Exception as error:
-            return self._unread(error)
+            return self._unread(error, name)
+        try:
+            request = self._decode(call)
+        except Exception as error:
+            return self._unread(error, name, call.received)
         call = _unheld(call)
         chunks = streaming.asked(call.headers.get("accept", ""))
         work = self._ask(call, request) if chunks is None else self._stream(call, request, chunks)
-        return await self._refusing(_while_there(receive, work))
+        return await self._refusing(_while_there(receive, work), name, request)
 
     async def _ask(self, call: Call, request: InferenceRequest) -> Answer:
         return await self._written(call, request, await self._inference.infer(request))
@@ -149,11 +161,17 @@ class Endpoint:
     async def _written(self, call: Call, request: InferenceRequest, response: InferenceResponse) -> Answer:
         began = time.perf_counter()
         answer = await self._inference.written(request, response, functools.partial(self._dialect.encode, call))
-        self._metrics.stages.series(response.model, "encode").observe(time.perf_counter() - began)
+        self._observe(request, response, answer, began)
         return answer
+
+    def _observe(self, request: InferenceRequest, response: InferenceResponse, answer: Answer, began: float) -> None:
+        """The answer is ready; to write it was begun at `began`."""
+        self._metrics.stages.series(response.model, "encode").observe(time.perf_counter() - began)
+        self._timed.answered(response.model, answer.status, request.received)
 
     async def _stream(self, call: Call, request: InferenceRequest, content_type: str) -> StreamAnswer:
         stream = await self._inference.stream(request)
+        self._timed.answered(stream.model, 200, request.received)
         headers = {**call.headers, "accept": formats.JSON}  # in which each chunk is written as if it were all
         encode = functools.partial(self._dialect.encode, call._replace(headers=headers))
 
@@ -161,21 +179,33 @@ class Endpoint:
             now = request._replace(received=time.perf_counter())
             return (await self._inference.written(now, stream.response(chunk), encode)).body
 
-        return StreamAnswer(content_type, stream, write, lambda error: self._dialect.refuse(error).body)
+        def refuse(error: ServeError) -> bytes:
+            return self._dialect.refuse(error, call.request_id).body
 
-    def _unread(self, error: Exception) -> Answer:
-        return self.refuse(error) if isinstance(error, ServeError) else self._refusal(error)
+        return StreamAnswer(content_type, stream, write, refuse, call.request_id)
 
-    def _refusal(self, error: Exception) -> Answer:
+    def _unread(self, error: Exception, request_id: str, received: float | None = None) -> Answer:
+        """The answer to what is no request; it was here whole where it has a time."""
+        if isinstance(error, ServeError):
+            self._inference.refused(error)
+        answer = self._refusal(error, request_id)
+        if received is not None:
+            self._timed.refused(None, answer.status, received)
+        return answer
+
+    def _refusal(self, error: Exception, request_id: str, request: InferenceRequest | None = None) -> Answer:
         if not isinstance(error, ServeError):  # a fault of ours: the log has it, the caller gets a sentence
-            log.error("request failed unexpectedly", exc_info=error)
+            log.error("request failed unexpectedly", request_id=request_id, exc_info=error)
             error = InternalError("the server failed on this request; its log has the details")
-        return self._dialect.refuse(error)
+        answer = self._dialect.refuse(error, request_id)
+        if request is not None:
+            self._timed.refused(request, answer.status, request.received)
+        return answer
 
 
 async def _call(scope: Scope, receive: Receive, body: Body) -> Call:
-    whole = await body.read(receive)
-    return Call(scope["path"], read(scope["headers"]), scope.get("path_params", {}), whole, time.perf_counter())
+    whole, headers, journey = await body.read(receive), read(scope["headers"]), scope.get(JOURNEY)
+    return Call(scope["path"], headers, scope.get("path_params", {}), whole, time.perf_counter(), journey)
 
 
 def _unheld(call: Call) -> Call:

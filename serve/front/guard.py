@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from serve.access.gate import Gate
 from serve.access.scope import Need
 from serve.errors import Forbidden, ServeError
-from serve.front.dialect import Answer
+from serve.front.dialect import Answer, request_id
 from serve.front.endpoint import Endpoint, respond
 from serve.front.needs import NEEDS
 from serve.front.schemas import open_inference
@@ -21,11 +21,13 @@ from serve.front.status import CHALLENGE, PROBLEM_TYPE, problem, retry_after, st
 
 log = structlog.get_logger()
 
+Refuse = Callable[[ServeError, str], Answer]  # of the id of the request
+
 
 class Guard:
     """A route's application behind the gate."""
 
-    def __init__(self, app: ASGIApp, gate: Gate, need: Need, refuse: Callable[[ServeError], Answer]) -> None:
+    def __init__(self, app: ASGIApp, gate: Gate, need: Need, refuse: Refuse) -> None:
         self._app, self._gate, self._need, self._refuse = app, gate, need, refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -33,12 +35,12 @@ class Guard:
             self._gate.require(scope["headers"], self._need)
         except ServeError as error:
             if isinstance(error, Forbidden):
-                log.debug("forbidden", caller=error.caller, need=self._need.value)
-            return await respond(send, self._answer(error))
+                log.debug("forbidden", caller=error.caller, need=self._need.value, request_id=request_id(scope))
+            return await respond(send, self._answer(error, request_id(scope)))
         await self._app(scope, receive, send)
 
-    def _answer(self, error: ServeError) -> Answer:
-        answer = self._refuse(error)
+    def _answer(self, error: ServeError, request_id: str) -> Answer:
+        answer = self._refuse(error, request_id)
         return answer._replace(headers=(*answer.headers, *CHALLENGE)) if answer.status == 401 else answer
 
 
@@ -50,13 +52,13 @@ def guard(routes: Iterable[BaseRoute], gate: Gate) -> None:
             one.app = Guard(one.app, gate, NEEDS[one.path], _refusal(one))
 
 
-def _refusal(route: Route | Mount) -> Callable[[ServeError], Answer]:
+def _refusal(route: Route | Mount) -> Refuse:
     """How a route refuses."""
     if isinstance(route, Route) and isinstance(route.endpoint, Endpoint):
         return route.endpoint.refuse
     return open_inference.refused if route.path.startswith("/v2") else refused
 
 
-def refused(error: ServeError) -> Answer:
+def refused(error: ServeError, request_id: str = "") -> Answer:
     """As our own routes refuse."""
-    return Answer(status(error), PROBLEM_TYPE, problem(error), retry_after(error))
+    return Answer(status(error), PROBLEM_TYPE, problem(error, request_id), retry_after(error))

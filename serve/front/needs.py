@@ -6,7 +6,7 @@ A route that is mounted and not in the table keeps the server from starting, whe
 from collections.abc import Mapping
 
 from serve.access.scope import Need
-from serve.front import docs
+from serve.front import console, docs
 
 NEEDS: Mapping[str, Need] = {
     "/predict": Need.PREDICT,
@@ -24,6 +24,9 @@ NEEDS: Mapping[str, Need] = {
     "/v2/health/ready": Need.NOTHING,
     "/version": Need.KNOWN,
     "/models": Need.KNOWN,
+    "/rollouts": Need.KNOWN,
+    "/history": Need.KNOWN,
+    "/history/{revision}": Need.KNOWN,
     "/v2": Need.KNOWN,
     "/v2/models/{name}": Need.KNOWN,
     "/v2/models/{name}/ready": Need.KNOWN,  # it tells which models there are
@@ -31,7 +34,8 @@ NEEDS: Mapping[str, Need] = {
     "/v2/models/{name}/versions/{version}/ready": Need.KNOWN,
     "/v2/repository/index": Need.KNOWN,
     "/v2/{rest:path}": Need.NOTHING,  # no such route, as it is said of all others that there are not
-    "/": Need.KNOWN,
+    console.PAGE: Need.NOTHING,  # no data is in it: it asks for a key, and then for the data
+    console.FILES: Need.NOTHING,
     "/docs": Need.KNOWN,
     "/redoc": Need.KNOWN,
     "/openapi.json": Need.KNOWN,
@@ -39,4 +43,18 @@ NEEDS: Mapping[str, Need] = {
 }
 
 # Those for whoever runs the server: where there is a control port, only it has them.
-CONTROL = frozenset({"/", "/metrics", "/models", "/docs", "/redoc", "/openapi.json", docs.FILES})
+CONTROL = frozenset(
+    {
+        console.PAGE,
+        console.FILES,
+        "/metrics",
+        "/models",
+        "/rollouts",
+        "/history",
+        "/history/{revision}",
+        "/docs",
+        "/redoc",
+        "/openapi.json",
+        docs.FILES,
+    }
+)

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
@@ -19,6 +19,8 @@ from serve.access.gate import Gate
 from serve.access.scope import Need
 from serve.errors import InternalError, MethodNotAllowed, RouteNotFound
 from serve.front import describe, docs
+from serve.front.console import Console
+from serve.front.dialect import request_id
 from serve.front.guard import guard
 from serve.front.needs import CONTROL
 from serve.front.openapi import document
@@ -44,6 +46,7 @@ def application(
     """The whole HTTP surface of the server, behind the gate; `endpoints` are those kept clear of FastAPI, by path."""
     app = FastAPIOffline(title="Pinion", version=version, lifespan=lifespan, docs_url=None, static_url=docs.FILES)
     app.router.routes.extend(Route(path, endpoint) for path, endpoint in endpoints.items())
+    app.router.routes.extend(Console().routes())
     _control_routes(app, rollout, readiness, metrics, gate)
     _refusals(app)
     app.add_route("/docs", lambda request: docs.page(app.openapi(), request.scope.get("root_path", "")))
@@ -57,6 +60,7 @@ def application(
 def without_control(app: FastAPI) -> FastAPI:
     """The same without what the control port has to itself; its lifespan is the same, too."""
     narrow = FastAPI(openapi_url=None, lifespan=app.router.lifespan_context)
+    narrow.state.watch = getattr(app.state, "watch", None)
     narrow.router.routes.extend(one for one in app.routes if getattr(one, "path", None) not in CONTROL)
     _refusals(narrow)
     return narrow
@@ -68,13 +72,13 @@ def _refusals(app: FastAPI) -> None:
 
 
 def _control_routes(app: FastAPI, rollout: Rollout, readiness: Readiness, metrics: Metrics, gate: Gate | None) -> None:
-    @app.get("/")
-    async def root() -> Response:
-        return RedirectResponse("/docs")
-
     @app.get("/models")
     async def models() -> dict[str, Any]:
         return describe.models(rollout)
+
+    @app.get("/rollouts")
+    async def rollouts() -> dict[str, Any]:
+        return describe.rollouts(rollout.attempts)
 
     @app.get("/health/live")
     async def live() -> dict[str, bool]:
@@ -97,13 +101,13 @@ async def _problem(request: Request, error: Exception) -> Response:
     where = "/docs" if request.app.openapi_url is not None else "/docs of the control port"
     told = f"{request.method} {request.url.path[:200]}: {error.detail}; the routes are listed at {where}"
     refusal = MethodNotAllowed(told) if error.status_code == 405 else RouteNotFound(told)
-    return Response(problem(refusal), status(refusal), error.headers, PROBLEM_TYPE)
+    return Response(problem(refusal, request_id(request.scope)), status(refusal), error.headers, PROBLEM_TYPE)
 
 
-async def _fault(_: Request, __: Exception) -> Response:
+async def _fault(request: Request, _: Exception) -> Response:
     """A fault of ours; uvicorn logs it."""
     fault = InternalError("the server failed on this request; its log has the details")
-    return Response(problem(fault), status(fault), media_type=PROBLEM_TYPE)
+    return Response(problem(fault, request_id(request.scope)), status(fault), media_type=PROBLEM_TYPE)
 
 
 def _openapi(app: FastAPI, rollout: Rollout, default_model: str | None, guarded: bool) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from serve.errors import (
     NotReady,
     PayloadTooLarge,
     QueueFull,
+    ReleaseNotFound,
     RequestTooSlow,
     RouteNotFound,
     ServeError,
@@ -41,6 +42,7 @@ STATUS: dict[type[ServeError], int] = {
     ModelNotFound: 404,
     RouteNotFound: 404,
     VersionNotFound: 404,
+    ReleaseNotFound: 404,
     MethodNotAllowed: 405,
     NotAcceptable: 406,
     RequestTooSlow: 408,
@@ -109,10 +111,15 @@ def status(error: ServeError) -> int:
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
 
 
-def problem(error: ServeError) -> bytes:
-    """The body of an error answer: status, stable `code`, one sentence, and each flaw of the inputs with its place."""
+def problem(error: ServeError, request_id: str = "") -> bytes:
+    """The body of an error answer: status, stable `code`, one sentence, and each flaw of the inputs with its place.
+
+    Where the request has an id, that too: what a caller may copy into a report is found in the log by it.
+    """
     code = status(error)
     body: dict[str, Any] = {"title": _TITLES[code], "status": code, "code": error.code, "detail": text(error.message)}
+    if request_id:
+        body["request_id"] = request_id
     if isinstance(error, InvalidInputs):
         body["errors"] = [{"place": text(flaw.place), "detail": text(flaw.detail)} for flaw in error.flaws]
     return orjson.dumps(body)

@@ -97,6 +97,7 @@ class StreamAnswer:
     stream: InferenceStream
     write: Callable[[Value], Awaitable[bytes]]
     refuse: Callable[[ServeError], bytes]
+    request_id: str = ""
 
     async def send(self, send: Send, receive: Receive, silence_seconds: float = _SILENCE_SECONDS) -> None:
         """Send all of it, or as much as there is when the caller leaves."""
@@ -136,7 +137,7 @@ class StreamAnswer:
         except ServeError as error:
             yield self._form.error(self.refuse(error))
         except Exception:  # a fault of ours: the log has it, the caller gets a sentence
-            log.exception("stream failed unexpectedly")
+            log.exception("stream failed unexpectedly", request_id=self.request_id)
             told = InternalError("the server failed on this request; its log has the details")
             yield self._form.error(self.refuse(told))
 

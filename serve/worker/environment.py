@@ -7,7 +7,6 @@ two builders apart and is let go by the kernel when a builder dies.
 """
 
 import asyncio
-import enum
 import hashlib
 import importlib.metadata
 import os
@@ -15,7 +14,7 @@ import platform
 import re
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -29,6 +28,7 @@ from serve.artifact.lease import Leases
 from serve.artifact.snapshot import Recipe
 from serve.errors import EnvironmentFailed
 from serve.scratch import writable
+from serve.worker.policy import EnvironmentPolicy
 
 log = structlog.get_logger()
 
@@ -38,13 +38,6 @@ _COMPLETE = ".complete"
 _NOT_FOR_UV = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "UV_COMPILE_BYTECODE")  # for the last, see `_compile`
 
 
-class EnvironmentPolicy(enum.StrEnum):
-    """Where a model may run."""
-
-    AUTO = "auto"
-    ISOLATED = "isolated"
-
-
 async def interpreter(
     recipe: Recipe,
     state: Path,
@@ -52,11 +45,12 @@ async def interpreter(
     timeout_seconds: float,
     leases: Leases,
     from_source: bool = False,
+    told: Callable[[str], object] = str,
 ) -> Path:
     """The Python executable of the recipe's environment, built where it is not there yet, and kept by `leases`.
 
     Of wheels alone, so that nothing runs as they are installed, unless `from_source`. Raises `EnvironmentFailed` where
-    that Python can't be had or a package can't be installed.
+    that Python can't be had or a package can't be installed. `told` hears what uv says it does.
     """
     if policy is EnvironmentPolicy.AUTO and not recipe.hashes and satisfied_here(recipe):
         return Path(sys.executable)
@@ -70,7 +64,7 @@ async def interpreter(
     folder.parent.mkdir(parents=True, exist_ok=True)
     async with AsyncFileLock(f"{folder}.lock", run_in_executor=False, poll_interval=0.2):
         if not (folder / _COMPLETE).is_file():
-            await _build(recipe, folder, python, timeout_seconds, from_source)
+            await _build(recipe, folder, python, timeout_seconds, from_source, told)
         leases.take(folder)  # before another may have the lock, and so may remove it
     return python
 
@@ -78,6 +72,11 @@ async def interpreter(
 def place(recipe: Recipe, state: Path) -> Path:
     """The folder of the recipe's environment, where it has one of its own."""
     return state / "environments" / digest(recipe)
+
+
+def complete(recipe: Recipe, state: Path) -> bool:
+    """Whether the recipe's own environment is there."""
+    return (place(recipe, state) / _COMPLETE).is_file()
 
 
 def digest(recipe: Recipe) -> str:
@@ -113,7 +112,14 @@ def require_supported(recipe: Recipe) -> None:
         )
 
 
-async def _build(recipe: Recipe, folder: Path, python: Path, timeout_seconds: float, from_source: bool) -> None:
+async def _build(
+    recipe: Recipe,
+    folder: Path,
+    python: Path,
+    timeout_seconds: float,
+    from_source: bool,
+    told: Callable[[str], object],
+) -> None:
     log.info("building environment", python=recipe.python_minor, packages=len(recipe.requirements))
     await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
     found = await find_python(recipe, timeout_seconds)
@@ -124,7 +130,7 @@ async def _build(recipe: Recipe, folder: Path, python: Path, timeout_seconds: fl
     install = ["pip", "install", "--python", str(python), "--requirement", str(listed)]
     install += ["--require-hashes"] if recipe.hashes else []
     install += [] if from_source else WHEELS_ONLY
-    await uv(install, timeout_seconds)
+    await uv(install, timeout_seconds, told)
     await _compile(folder, python, timeout_seconds)
     (folder / _COMPLETE).touch()
 
@@ -187,13 +193,14 @@ def search_path(outer: Mapping[str, str]) -> str:
     return os.pathsep.join([*given, *sorted(map(str, root.glob("versions/*/bin")))])
 
 
-async def uv(arguments: Sequence[str], timeout_seconds: float) -> str:
-    """Run uv → its stdout; its reason in one line as `EnvironmentFailed`. On a terminal its progress shows."""
+async def uv(arguments: Sequence[str], timeout_seconds: float, told: Callable[[str], object] = str) -> str:
+    """Run uv → its stdout; its reason in one line as `EnvironmentFailed`. `told` hears what it says meanwhile."""
     # Where we were started, there may be a uv.toml that is not the operator's.
     command = (find_uv_bin(), "--no-config", *arguments)
     async with program.started(command, uv_environment(os.environ)) as process:
         try:
-            out, err = await asyncio.wait_for(process.communicate(), timeout_seconds)
+            async with asyncio.timeout(timeout_seconds):
+                out, err = await _heard(process, told)
         except TimeoutError:
             raise EnvironmentFailed(
                 f"uv {' '.join(arguments[:2])} took longer than {timeout_seconds:g} seconds and was stopped"
@@ -201,6 +208,21 @@ async def uv(arguments: Sequence[str], timeout_seconds: float) -> str:
     if process.returncode != 0:
         raise EnvironmentFailed(f"uv {' '.join(arguments[:2])} failed: {reason(err.decode(errors='replace'))}")
     return out.decode(errors="replace").strip()
+
+
+async def _heard(process: asyncio.subprocess.Process, told: Callable[[str], object]) -> tuple[bytes, bytes]:
+    """Stdout and stderr of a process at its end, of which each line that comes is told."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    out, err = asyncio.ensure_future(process.stdout.read()), b""
+    try:
+        while chunk := await process.stderr.read(4096):
+            err += chunk
+            told(chunk.decode(errors="replace").strip().rpartition("\n")[2])
+        await process.wait()
+        return await out, err
+    finally:
+        out.cancel()
 
 
 def reason(stderr: str) -> str:

@@ -61,7 +61,8 @@ def joined(message: wire.Predict) -> wire.Predict | wire.Batch:
     """The same as it travels: several values as one."""
     if len(message.values) < 2:
         return message
-    return wire.Batch(wire.join(message.values), tuple([value.rows for value in message.values]), message.params)
+    rows = tuple([value.rows for value in message.values])
+    return wire.Batch(wire.join(message.values), rows, message.params, message.number)
 
 
 def answers(reply: wire.Message, asked: wire.Predict | wire.Batch) -> wire.Answers | None:

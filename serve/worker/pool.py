@@ -5,10 +5,8 @@ DRAINING while what it took is finished, then STOPPED.
 """
 
 import asyncio
-import contextlib
 import enum
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -21,9 +19,11 @@ from serve.batch.policy import Policy
 from serve.batch.unsettled import Unsettled
 from serve.child import wire
 from serve.errors import DeadlineExceeded, NotReady, RolloutFailed, WorkerCrashed
+from serve.journey import Journey
 from serve.metrics import Metrics
 from serve.signature.binding import Bound
 from serve.worker.confinement import Sandbox
+from serve.worker.gauges import Gauges
 from serve.worker.process import Command, Process, State
 from serve.worker.shared import PoolLimits, Shared
 from serve.worker.worker import Worker
@@ -70,10 +70,11 @@ class Pool:
             dropped=lambda rows, reason: metrics.dropped_rows.labels(command.name, reason).inc(rows),
         )
         self._shared = Shared(command.name, self._batcher, self._policy, limits, metrics, clock)
-        self._shared.changed, self._shared.alive = self.count, lambda: self.alive
+        self._shared.alive = lambda: self.alive
         self._workers: list[Worker] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._unsettled = Unsettled(command.name)
+        self._gauges = Gauges(metrics, command, self._batcher, lambda: self._processes)
 
     async def start(self) -> None:
         """Start every worker; READY once all have loaded. On failure nothing is left behind, and it is raised."""
@@ -92,9 +93,15 @@ class Pool:
         self.streams = all(process.facts.get("streams") for process in self._processes)
         self._tell_sandbox()
         self.state = PoolState.READY
-        self.count()
 
-    def ask(self, bound: Bound, timeout_seconds: float, attempts: int = 0, most_attempts: int = 2) -> Entry:
+    def ask(
+        self,
+        bound: Bound,
+        timeout_seconds: float,
+        attempts: int = 0,
+        most_attempts: int = 2,
+        journey: Journey | None = None,
+    ) -> Entry:
         """Let one request wait for a worker; who asks awaits its `reply`, and then must `forget` it.
 
         The reply is the model's answer, or one of `errors.Unavailable`, `ModelFailed`, `InvalidInputs`.
@@ -102,7 +109,8 @@ class Pool:
         now = time.monotonic()
         deadline = now + timeout_seconds
         alone = attempts > 0
-        entry = Entry(bound.value, bound.params, bound.group, deadline, now, bound.rows, attempts, most_attempts, alone)
+        value, params, group, rows = bound.value, bound.params, bound.group, bound.rows
+        entry = Entry(value, params, group, deadline, now, rows, attempts, most_attempts, alone, journey)
         self._queue(entry)
         return entry
 
@@ -136,11 +144,12 @@ class Pool:
                 break
             size *= 2
 
-    async def stream(self, bound: Bound, timeout_seconds: float) -> Chunks:
+    async def stream(self, bound: Bound, timeout_seconds: float, journey: Journey | None = None) -> Chunks:
         """The answer in chunks, once there is one, each in `timeout_seconds`; who leaves before its end closes it."""
         now = time.monotonic()
         alone = object()  # batched with none
-        entry = StreamEntry(bound.value, bound.params, alone, now + timeout_seconds, now, bound.rows)
+        deadline = now + timeout_seconds
+        entry = StreamEntry(bound.value, bound.params, alone, deadline, now, bound.rows, journey=journey)
         self._queue(entry)
         try:
             await entry.reply
@@ -187,10 +196,6 @@ class Pool:
         """Workers that died so far without being asked to."""
         return self._shared.deaths
 
-    def waiting(self) -> int:
-        """Rows that wait for a worker."""
-        return self._batcher.rows
-
     @property
     def workers(self) -> Sequence[Mapping[str, Any]]:
         """Each worker's state, pid and the versions it runs under."""
@@ -230,18 +235,7 @@ class Pool:
         for entry in list(self._unsettled):  # in the hands of a worker that is no more
             entry.refuse(stopped)
         self._unsettled.close()
-        self.count()
-
-    def count(self) -> None:
-        """Set the metric of workers by state."""
-        counted = Counter(process.state for process in self._processes)
-        for state in State:
-            labels = (self.name, self._command.digest, state)
-            if self.state is PoolState.STOPPED:
-                with contextlib.suppress(KeyError):
-                    self._metrics.workers.remove(*labels)
-            else:
-                self._metrics.workers.labels(*labels).set(counted[state])
+        self._gauges.close()
 
     def _command_of(self, at: int) -> Command:
         command = replace(self._command, max_answer_bytes=self._limits.max_answer_bytes)

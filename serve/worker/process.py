@@ -19,6 +19,7 @@ from serve.child import wire
 from serve.errors import LoadFailed, MachineFailed
 from serve.worker import command as commands
 from serve.worker import link
+from serve.worker.batches import Batches
 from serve.worker.command import CHILD, Command
 from serve.worker.confinement import UNCONFINED
 from serve.worker.ending import Memory, kill_group, leave_nothing
@@ -62,6 +63,7 @@ class Process:
         self.facts: Mapping[str, Any] = {}
         self.sandbox = UNCONFINED  # what is in force, once it is known
         self.pid = 0
+        self.batches = Batches()
         self._command = command
         self._pending: asyncio.Future[wire.Message] | None = None
         self._writer: asyncio.WriteTransport
@@ -246,7 +248,7 @@ class Process:
         """What the model prints goes to the log, never into the protocol, and never blocks it."""
         assert stream is not None
         try:
-            await Output(self._command.name, name).relay(stream)
+            await Output(self._command.name, name, told=self.batches.told).relay(stream)
         except asyncio.CancelledError:  # no end will come, so the pipe is ours to close; asyncio has no public way
             stream._transport.close()  # type: ignore[attr-defined]
             raise

@@ -37,7 +37,7 @@ class PoolLimits:
 
 
 class Shared:
-    """What the workers of a pool share. `changed` is called when one of their processes is another or has ended."""
+    """What the workers of a pool share."""
 
     def __init__(
         self,
@@ -53,11 +53,14 @@ class Shared:
         self.killers, self.backoff = Killers(), Backoff()
         self.given_up = False  # no worker is there, and none to be expected soon
         self.deaths = 0
-        self.changed: Callable[[], None] = lambda: None
         self.alive: Callable[[], int] = lambda: 0
         self.queue_seconds: Seconds = metrics.stages.series(name, "queue")
         self.predict_seconds: Seconds = metrics.stages.series(name, "predict")
         self.batch_rows: Histogram = metrics.batch_rows.labels(name)
+        for counter in (metrics.worker_deaths, metrics.worker_recycles):
+            counter.labels(name)  # from 0 on, so that the first one is an increase
+        for reason in ("cancelled", "deadline"):
+            metrics.dropped_rows.labels(name, reason)
 
     def none_ready(self) -> NotReady:
         return NotReady(f"no worker of model '{self.name}' is ready: try again later")

@@ -12,6 +12,7 @@ from serve.child import wire
 from serve.errors import ReadTooSlowly
 from serve.metrics import Metrics
 from serve.worker import faults
+from serve.worker.batches import note
 from serve.worker.process import Process
 
 
@@ -19,14 +20,18 @@ async def answer(name: str, process: Process, entry: StreamEntry, metrics: Metri
     """Settle `entry` with the answer of model `name`; `Died` where the process does, `TimeoutError` where it is
     stuck."""
     began = time.monotonic()
-    reply = await _ask(process, wire.Stream(entry.value, dict(entry.params)), entry.deadline - began)
+    number = process.batches.begin([entry.journey])
+    reply = await _ask(process, wire.Stream(entry.value, dict(entry.params), number), entry.deadline - began)
     metrics.stages.series(name, "first_chunk").observe(time.monotonic() - began)
     while isinstance(reply, wire.Chunk):
         metrics.chunks.labels(name).inc()
         entry.bring(reply.value)
         reply = await _ask(process, await _next(name, entry), entry.patience)
+    process.batches.end()
+    answered = time.monotonic()
+    note(name, [entry], entry.rows, began, answered, answered - began)
     if isinstance(reply, wire.Failed):
-        entry.refuse(faults.error(name, reply.fault))
+        entry.refuse(faults.error(name, reply.fault, entry.journey))
     else:
         entry.end()
 

@@ -24,6 +24,7 @@ from serve.errors import (
     WorkerDied,
 )
 from serve.worker import faults
+from serve.worker.batches import note
 from serve.worker.process import Command, Died, Process, State
 from serve.worker.shared import Shared
 from serve.worker.stream import answer
@@ -124,7 +125,6 @@ class Worker:
         await process.stop()
         log.info("worker recycled", model=self._shared.name, pid=process.pid, memory_mb=used // 2**20)
         self._shared.metrics.worker_recycles.labels(self._shared.name).inc()
-        self._shared.changed()
 
     async def _serve(self, process: Process, batch: list[Entry], rows: int) -> None:
         """Answer a batch of so many rows, or a stream; whatever fails here costs no more than that one."""
@@ -142,7 +142,7 @@ class Worker:
             self._retry(batch, lambda entry: self._convict(entry, how))
         except Exception:
             await process.stop()
-            log.exception("batch failed unexpectedly", model=self._shared.name)
+            log.exception("batch failed unexpectedly", model=self._shared.name, **process.batches.told_in_hand())
             self._retry(batch, lambda entry: entry.refuse(InternalError(_OUR_FAULT)))
         else:
             self._served += 1
@@ -150,18 +150,22 @@ class Worker:
 
     async def _predict(self, process: Process, batch: list[Entry], rows: int) -> None:
         shared = self._shared
-        message = wire.Predict(tuple([entry.value for entry in batch]), dict(batch[0].params))
+        number = process.batches.begin([entry.journey for entry in batch])
+        message = wire.Predict(tuple([entry.value for entry in batch]), dict(batch[0].params), number)
         allowed = shared.limits.predict_timeout_seconds  # that callers are in a hurry says nothing of the process
         if allowed == float("inf"):
             allowed = max([entry.deadline for entry in batch]) - time.monotonic()
         sent = shared.clock()
         answers = await process.predict(message, allowed)
+        process.batches.end()
         shared.predict_seconds.observe(answers.seconds)
         # With the way there and back, in which the model does nothing: small batches go it more often.
-        shared.policy.costs.observe(rows, shared.clock() - sent)
+        answered = shared.clock()
+        shared.policy.costs.observe(rows, answered - sent)
+        note(shared.name, batch, rows, sent, answered, answers.seconds)
         for entry, found in zip(batch, answers.answers, strict=True):
             if isinstance(found, wire.Fault):
-                entry.refuse(faults.error(shared.name, found))
+                entry.refuse(faults.error(shared.name, found, entry.journey))
             else:
                 entry.resolve(found)
 
@@ -207,9 +211,9 @@ class Worker:
         shared, pause = self._shared, self._shared.backoff.failed()
         shared.deaths += 1
         shared.metrics.worker_deaths.labels(shared.name).inc()
-        log.warning("worker died", model=shared.name, pid=dead.pid, how=dead.how, restart_in_seconds=pause)
+        with_it = dead.batches.told_in_hand()
+        log.warning("worker died", model=shared.name, pid=dead.pid, how=dead.how, restart_in_seconds=pause, **with_it)
         await dead.stop()
-        shared.changed()
         while True:
             self._give_up_where_hopeless()
             if self._successor is not None:
@@ -217,7 +221,6 @@ class Worker:
                 break
             await asyncio.sleep(pause)
             self.process = self._spawn(self._command)
-            shared.changed()
             try:
                 await self.process.start(shared.limits.load_timeout_seconds)
                 break
@@ -229,7 +232,6 @@ class Worker:
                     self._give_up()
         log.info("worker replaced", model=shared.name, pid=self.process.pid)
         shared.given_up = False
-        shared.changed()
 
     def _give_up_where_hopeless(self) -> None:
         if self._shared.backoff.hopeless and not self._shared.alive():

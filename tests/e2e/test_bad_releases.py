@@ -11,6 +11,7 @@ import pytest
 from serve.artifact import dvc, pin, verify
 from serve.artifact.fetch import Store
 from tests.chaos.load import Load
+from tests.e2e import metrics
 from tests.e2e.conftest import Repository
 from tests.e2e.server import Server
 
@@ -111,7 +112,7 @@ class Steady:
             assert models["failure"]["code"] == code
             assert models["live"] == {"oracle": before} != models["desired"]
             assert server.get("/health/ready").status_code == 200
-            assert f'pinion_rollouts_total{{outcome="{code}"}}' in server.get("/metrics").text
+            assert metrics.value(server, "pinion_rollouts_total", outcome=code) >= 1
             await load.until(answered=10)
         load.require_nothing_lost()
         self.repository.checkout(1)

@@ -79,7 +79,7 @@ def test_an_unreachable_remote_is_said(cold: Repository) -> None:
 
 def test_history_lists_every_promotion_newest_first(promoted: Repository) -> None:
     lines = run("history", "--repo", str(promoted.folder)).stdout.splitlines()
-    revisions = [line.split()[0] for line in lines[1:]]
+    revisions = [line.split()[0] for line in lines if line and not line.startswith(" ")]
     assert revisions == [revision[:12] for revision in reversed(promoted.revisions)]
 
 
@@ -100,7 +100,7 @@ def test_metrics_are_prometheus_text(repository: Repository) -> None:
         server.predict({"inputs": {"x": [1.0]}})
         text = server.get("/metrics").text
         revision = repository.revisions[1]
-        assert f'pinion_requests_total{{model="oracle",outcome="ok",revision="{revision}"}} 1.0' in text
+        assert f'pinion_requests_total{{fault="none",model="oracle",outcome="ok",revision="{revision}"}} 1.0' in text
         for stage in ("parse", "queue", "predict", "encode"):
             assert f'pinion_stage_seconds_count{{model="oracle",stage="{stage}"}}' in text
         assert f'revision="{revision}",run=""}} 1.0' in text

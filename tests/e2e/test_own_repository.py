@@ -1,14 +1,16 @@
 """This repository is its own first user: a clone of it serves, and can roll back to all it ever pinned."""
 
-import json
-import re
+import os
 import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from serve.artifact import dvc, history, pin, verify
-from tests.e2e.server import Server
+from tests.pages.blocks import blocks
+from tests.pages.terminal import Terminal
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,29 +22,20 @@ def clone(tmp_path: Path) -> Path:
     return tmp_path / "clone"
 
 
-def predict_as_the_readme_says(server: Server, model: str) -> dict[str, str]:
-    body = json.loads((ROOT / "docs" / "examples" / f"{model}.json").read_text())
-    answer = server.predict(body, f"/models/{model}/predict")
-    assert answer.status_code == 200, answer.text
-    return dict(answer.headers)
-
-
-def test_a_clone_serves_and_rolls_back_as_the_readme_says(clone: Path, state: Path) -> None:
-    first = re.search(r"git checkout ([0-9a-f]+) -- models.dvc", (ROOT / "README.md").read_text())
-    assert first is not None
-    with Server(clone, state).ready() as server:
-        assert predict_as_the_readme_says(server, "tumours")["x-model-name"] == "tumours"
-        newest = predict_as_the_readme_says(server, "digits")["x-model-revision"]
-        subprocess.run(["git", "-C", str(clone), "checkout", "--quiet", first[1], "--", "models.dvc"], check=True)
-        server.wait("release live", count=2)
-        oldest = predict_as_the_readme_says(server, "digits")["x-model-revision"]
-        assert oldest.startswith(first[1])
-        assert oldest != newest
-        subprocess.run(["git", "-C", str(clone), "checkout", "--quiet", "HEAD", "--", "models.dvc"], check=True)
-        server.wait("release live", count=3)
-        assert predict_as_the_readme_says(server, "digits")["x-model-revision"] == newest
-        status = ["git", "-C", str(clone), "status", "--porcelain"]
-        assert subprocess.run(status, capture_output=True, text=True, check=True).stdout == ""
+def test_a_clone_serves_and_rolls_back_as_the_readme_says(clone: Path, state: Path, tmp_path: Path) -> None:
+    """Typed with the commands that are installed here; tests/pages sets the clone up for itself, too."""
+    page = [
+        replace(block, text=block.text.replace("make serve", "serve").replace(".venv/bin/", ""))
+        for block in blocks("README.md")
+        if block.heading in ("Serve and predict", "Roll back")
+    ]
+    scratch = tmp_path / "typed"
+    scratch.mkdir()
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    with Terminal(clone, scratch, {**os.environ, "PATH": path, "PINION_ARTIFACT__STATE": str(state)}) as terminal:
+        terminal.type(page)
+        terminal.ask("git checkout --quiet HEAD -- models.dvc")
+        assert terminal.ask("git status --porcelain").strip() == ""
 
 
 async def test_every_pin_in_history_resolves_from_the_remote_in_git(clone: Path, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from promote.sign import Signer, sign
 from serve.artifact import fetch, pin, verify
 from serve.artifact.fetch import PullLimits, Store
 from tests import pem
+from tests.e2e import metrics
 from tests.e2e.conftest import Repository
 from tests.e2e.server import SERVE, Server
 from tests.forms import FULL, needs
@@ -117,7 +118,7 @@ class Strict:
         assert told in failed["reason"]
         models = server.get("/models").json()
         assert (models["failure"]["code"], models["live"]) == (code, {"oracle": before})
-        assert f'pinion_rollouts_total{{outcome="{code}"}}' in server.get("/metrics").text
+        assert metrics.value(server, "pinion_rollouts_total", outcome=code) >= 1
         assert server.predict({"inputs": {"x": [1.0]}}).json()["predictions"][0]["factor"] == 3.0
         self.back()
         server.wait("release live", lives + 1)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import mlflow
+import mlflow.artifacts
 import pytest
 
 from promote import export, source
@@ -151,6 +153,21 @@ def test_g8_an_interrupted_download_is_not_waited_for(remote: Remote) -> None:
     assert process.returncode == 130
     assert err == "promote: interrupted; nothing in the repository changed\n"
     assert took < within(2.0)
+
+
+def test_what_mlflow_writes_into_its_store_as_it_serves_from_there_is_no_part_of_the_model(
+    repository: Repository, field: Field
+) -> None:
+    candidate = Candidate(f"models:/{field.first.model}", model_id=field.first.model)
+    mlflow.set_tracking_uri(repository.mlflow.tracking_uri)
+    try:
+        before = export.stored_sizes(candidate)
+        mlflow.artifacts.download_artifacts("models:/fleet/1")  # as mlflow models serve does
+        listed = {one.path for one in repository.mlflow.list_logged_model_artifacts(field.first.model)}
+        assert listed - before.keys() >= {"registered_model_meta"}
+        assert export.stored_sizes(candidate) == before
+    finally:
+        mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
 
 
 def relogging(folder: Path, stop: threading.Event) -> None:

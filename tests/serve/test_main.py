@@ -3,7 +3,8 @@ import socket
 import pytest
 from typer.testing import CliRunner
 
-from serve.__main__ import _url, cli
+from serve.__main__ import cli
+from serve.commands.serving import url
 
 
 @pytest.mark.parametrize(
@@ -13,7 +14,7 @@ from serve.__main__ import _url, cli
 def test_the_url_in_the_log_can_be_opened(family: int, host: str, told: str) -> None:
     with socket.socket(family) as listener:
         listener.bind((host, 0))
-        assert _url(listener) == f"{told}{listener.getsockname()[1]}"
+        assert url(listener) == f"{told}{listener.getsockname()[1]}"
 
 
 def test_a_variable_that_names_a_whole_group_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

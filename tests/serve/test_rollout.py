@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from serve.artifact.commits import Origin
 from serve.artifact.pin import Pin, PinnedModel
 from serve.artifact.snapshot import Snapshot
+from serve.errors import PullFailed
 from serve.loader import Deployed, Loader
 from serve.metrics import Metrics
 from serve.rollout import Live, Rollout, RolloutOptions
@@ -300,9 +301,8 @@ async def test_after_a_quick_rollback_the_old_pool_does_not_take_the_new_one_s_m
     snapshot = cast(Snapshot, FakeSnapshot("a", "sha256:0"))
     for pool in (old, new):
         rollout._switch(Live(FIRST, {"a": Deployed(snapshot, "abc", pool, "now", ())}))
-        pool.count()
     await asyncio.gather(*rollout._leaving)
-    assert {sample.labels["digest"] for sample in metrics.workers.collect()[0].samples} == {"sha256:0"}
+    assert {sample.labels["digest"] for sample in next(metrics.workers.collect()).samples} == {"sha256:0"}
 
 
 async def test_stopping_in_the_middle_of_a_switch_lets_the_old_attempt_clean_up() -> None:
@@ -330,3 +330,36 @@ async def test_stopping_in_the_middle_of_a_switch_lets_the_old_attempt_clean_up(
         await rig.following
     assert rig.rollout.live is None
     await rig.close()
+
+
+async def test_each_attempt_is_told_by_its_outcome_the_newest_last() -> None:
+    async with running() as rig:
+        rig.loader.origins[FIRST.oid] = Origin("4f2b", "2026-01-01T00:00:00Z")
+        await rig.goes_live(FIRST)
+        await rig.pinned(SECOND)
+        assert [one.outcome for one in rig.rollout.attempts] == ["live", "running"]
+        await rig.goes_live(THIRD)
+        told = [(one.models["a"], one.outcome, one.revision) for one in rig.rollout.attempts]
+        assert told == [("a1", "live", "4f2b"), ("a2", "superseded", ""), ("a3", "live", "")]
+
+
+async def test_an_attempt_that_fails_says_why_and_counts_its_tries() -> None:
+    async with running() as rig:
+        await rig.pinned(FIRST)
+        rig.loader.verdicts.put_nowait(PullFailed("no remote"))
+        await settled()
+        await rig.time.passes(2.0)
+        rig.loader.verdicts.put_nowait(PullFailed("no remote"))
+        await settled()
+        (told,) = rig.rollout.attempts
+        assert (told.outcome, told.reason, told.tries) == ("pull_failed", "no remote", 2)
+
+
+async def test_an_attempt_that_fell_back_is_live_no_more() -> None:
+    async with running() as rig:
+        await rig.goes_live(FIRST)
+        await rig.goes_live(SECOND)
+        rig.pool("a").deaths = 3
+        await rig.time.passes(1.0)
+        assert [one.outcome for one in rig.rollout.attempts] == ["live", "fell_back"]
+        assert "3 workers died" in [*rig.rollout.attempts][-1].reason

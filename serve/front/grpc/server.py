@@ -23,10 +23,15 @@ from serve.errors import InternalError, MalformedRequest, ServeError
 from serve.front.bodies import Bodies
 from serve.front.grpc import messages
 from serve.front.grpc import open_inference_pb2 as pb
+from serve.front.grpc.watched import Call, Context, headers, watched
 from serve.front.open_inference import metadata
 from serve.front.readiness import Readiness
 from serve.front.status import RPC_STATUS, in_one, status
+from serve.front.timed import Timed
 from serve.inference import Inference
+from serve.journey import HEADER, Journey, begin
+from serve.metrics import Metrics
+from serve.observe.watch import Watch
 from serve.request import InferenceRequest
 from serve.rollout import Rollout
 from serve.shutdown import Shutdown
@@ -35,8 +40,15 @@ log = structlog.get_logger()
 
 _SERVICE = "inference.GRPCInferenceService"
 
-Context = grpc.aio.ServicerContext[Any, Any]
-Method = Callable[[Any, Context], Awaitable[Any]]
+
+class Called(NamedTuple):
+    """One call, beside its message."""
+
+    context: Context
+    journey: Journey
+
+
+Method = Callable[[Any, Called], Awaitable[Any]]
 
 _MOST_STREAMS = 100  # of a connection, as others have it
 _PING_MS, _PONG_MS = 60_000, 20_000  # how soon a silent caller is asked whether it is there, and must say so
@@ -72,10 +84,13 @@ class Service:
         inference: Inference,
         bodies: Bodies,
         version: str,
+        metrics: Metrics,
         gate: Gate | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self._rollout, self._readiness, self._inference = rollout, readiness, inference
-        self._bodies, self._version, self._gate = bodies, version, gate
+        self._timed = Timed(inference, metrics, "grpc")
+        self._bodies, self._version, self._gate, self._watch = bodies, version, gate, watch
 
     @property
     def handlers(self) -> grpc.GenericRpcHandler:
@@ -92,76 +107,81 @@ class Service:
             _SERVICE,
             {
                 name: grpc.unary_unary_rpc_method_handler(
-                    _refusing(method, asked, functools.partial(self._require, NEEDS[name])),
+                    self._watched(name, _refusing(method, asked, functools.partial(self._require, NEEDS[name]))),
                     response_serializer=answered.SerializeToString,
                 )
                 for name, method, asked, answered in calls
             },
         )
 
+    def _watched(self, name: str, call: Call) -> Call:
+        """The same, of which whoever watches requests is told."""
+        if self._watch is None:
+            return call
+        return watched(self._watch, f"/{_SERVICE}/{name}", NEEDS[name] is Need.PREDICT, call)
+
     def _require(self, need: Need, context: Context) -> None:
         """Raise where the gate does not let the caller in."""
         if self._gate is not None:
-            self._gate.require(_headers(context), need)
+            self._gate.require(headers(context), need)
 
-    async def server_live(self, _: pb.ServerLiveRequest, context: Context) -> pb.ServerLiveResponse:
+    async def server_live(self, _: pb.ServerLiveRequest, called: Called) -> pb.ServerLiveResponse:
         return pb.ServerLiveResponse(live=True)
 
-    async def server_ready(self, _: pb.ServerReadyRequest, context: Context) -> pb.ServerReadyResponse:
+    async def server_ready(self, _: pb.ServerReadyRequest, called: Called) -> pb.ServerReadyResponse:
         return pb.ServerReadyResponse(ready=self._readiness.ready)
 
-    async def model_ready(self, asked: pb.ModelReadyRequest, context: Context) -> pb.ModelReadyResponse:
+    async def model_ready(self, asked: pb.ModelReadyRequest, called: Called) -> pb.ModelReadyResponse:
         if not self._rollout.models:
             return pb.ModelReadyResponse(ready=False)
         deployed = self._inference.find(asked.name, asked.version or None)
         return pb.ModelReadyResponse(ready=self._readiness.of(deployed))
 
-    async def server_metadata(self, _: pb.ServerMetadataRequest, context: Context) -> pb.ServerMetadataResponse:
+    async def server_metadata(self, _: pb.ServerMetadataRequest, called: Called) -> pb.ServerMetadataResponse:
         return pb.ServerMetadataResponse(**metadata.server(self._version))
 
-    async def model_metadata(self, asked: pb.ModelMetadataRequest, context: Context) -> pb.ModelMetadataResponse:
+    async def model_metadata(self, asked: pb.ModelMetadataRequest, called: Called) -> pb.ModelMetadataResponse:
         return messages.model_metadata(self._inference.find(asked.name, asked.version or None))
 
-    async def model_infer(self, asked: pb.ModelInferRequest, context: Context) -> pb.ModelInferResponse:
+    async def model_infer(self, asked: pb.ModelInferRequest, called: Called) -> pb.ModelInferResponse:
         reading = messages.MessageReading(asked)
-        request = InferenceRequest(
-            asked.model_name or None, asked.model_version or None, reading, time.perf_counter(), _left(context)
-        )
+        name, version, now = asked.model_name or None, asked.model_version or None, time.perf_counter()
+        request = InferenceRequest(name, version, reading, now, _left(called.context), called.journey)
         body = self._bodies.expect()
         try:
             body.count(reading.size)
             response = await self._inference.infer(request)
             answer = await self._inference.written(request, response, messages.answer)
+        except ServeError as error:
+            self._timed.refused(request, RPC_STATUS[status(error)], request.received)
+            raise
         finally:
             body.release()
-        await context.send_initial_metadata(response.lineage)
+        self._timed.answered(response.model, "OK", request.received)
+        await called.context.send_initial_metadata((*response.lineage, (HEADER, called.journey.id)))
         return answer
 
 
-def _refusing(method: Method, kind: type[Any], require: Callable[[Context], None]) -> Method:
+def _refusing(method: Method, kind: type[Any], require: Callable[[Context], None]) -> Call:
     """The call, from the bytes of its message, which are read for those who may call; its errors become statuses of
-    gRPC, each with its sentence."""
+    gRPC, each with its sentence. The id of the request is in the last metadata of all of them."""
 
-    async def call(message: bytes, context: Context) -> Any:
+    async def call(message: bytes, context: Context, journey: Journey | None = None) -> Any:
+        journey = journey or begin(dict(headers(context)))
+        context.set_trailing_metadata(((HEADER, journey.id),))
         try:
             require(context)
-            return await method(_read(message, kind), context)
+            return await method(_read(message, kind), Called(context, journey))
         except ServeError as error:
             refusal = error
         except Exception:  # a fault of ours: the log has it, the caller gets a sentence
-            log.exception("request failed unexpectedly")
+            log.exception("request failed unexpectedly", request_id=journey.id)
             refusal = InternalError("the server failed on this request; its log has the details")
+        if journey.notes is not None:
+            journey.notes.refusal = status(refusal)
         return await context.abort(grpc.StatusCode[RPC_STATUS[status(refusal)]], in_one(refusal))
 
     return call
-
-
-def _headers(context: Context) -> list[tuple[bytes, bytes]]:
-    """The call's metadata, as HTTP has headers."""
-    return [
-        (name.encode(), value if isinstance(value, bytes) else value.encode("latin-1", "replace"))
-        for name, value in context.invocation_metadata() or ()
-    ]
 
 
 def _left(context: Context) -> float | None:

@@ -7,7 +7,7 @@ same names. A route is described by one function of its dialect's file; one that
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
-from serve.front.openapi import answers, control, gate, open_inference, refusals, requests, scoring
+from serve.front.openapi import answers, control, gate, open_inference, past, refusals, requests, scoring
 from serve.front.openapi.subject import Subject, subjects
 from serve.front.openapi.types import Schema
 from serve.rollout import Deployed
@@ -28,6 +28,9 @@ OF_DEFAULT: Mapping[str, Callable[[Subject], Schema]] = {
 }
 OF_SERVER: Mapping[str, Callable[[], Schema]] = {
     "/models": control.models,
+    "/rollouts": control.rollouts,
+    "/history": past.history,
+    "/history/{revision}": past.changes,
     "/health/live": control.live,
     "/health/ready": control.ready,
     "/metrics": control.metrics,
@@ -50,7 +53,7 @@ def document(
     """
     found = subjects(models.values())
     chosen = next((one for one in found if one.name == default or len(found) == 1), None)
-    schemas = {**control.SCHEMAS, **refusals.SCHEMAS, **open_inference.SCHEMAS}
+    schemas = {**control.SCHEMAS, **past.SCHEMAS, **refusals.SCHEMAS, **open_inference.SCHEMAS}
     for one in found:
         schemas |= {**requests.components(one), **answers.components(one)}
     return {

@@ -85,11 +85,33 @@ SCHEMAS: Schemas = {
     "Failure": record({"code": _TEXT, "message": _TEXT, "at": _TEXT})
     | {"description": "Why what git desires is not live."},
     "Liveness": record({"live": {"type": "boolean"}}),
+    "Rollouts": record({"attempts": array(ref("Attempt")), "doing": nullable(ref("Doing"))})
+    | {"description": "What was tried to make releases live, the newest last, and what is being done now."},
+    "Attempt": record(
+        {
+            "began": _TEXT,
+            "models": {"type": "object", "additionalProperties": _TEXT, "description": "Digests by model."},
+            "revision": _TEXT,
+            "steps": array(record({"step": _TEXT, "seconds": {"type": "number"}})),
+            "outcome": _TEXT,
+            "reason": _TEXT,
+            "tries": {"type": "integer"},
+            "since": _TEXT,
+        }
+    )
+    | {"description": "`outcome` is running, live, superseded, fell_back or another error's code, told by `reason`."},
+    "Doing": record({"step": _TEXT, "told": _TEXT, "progress": _TEXT}),
 }
 
 
 def models() -> Schema:
     return _get("models", "What is live and what git desires", {"200": _json("What is live", "Models")})
+
+
+def rollouts() -> Schema:
+    return _get(
+        "rollouts", "What was tried to go live, and how it ended", {"200": _json("The newest last", "Rollouts")}
+    )
 
 
 def live() -> Schema:

@@ -11,6 +11,7 @@ from serve.errors import (
     ModelNotFound,
     NotAcceptable,
     NotReady,
+    ReleaseNotFound,
     RouteNotFound,
     ServeError,
     TargetTooLong,
@@ -24,6 +25,7 @@ from serve.front.status import PROBLEM_TYPE, RETRY_AFTER_SECONDS, STATUS
 _GATE: dict[type[ServeError], int] = {kind: STATUS[kind] for kind in (Unauthenticated, Forbidden)}
 _ELSEWHERE = (
     MethodNotAllowed,
+    ReleaseNotFound,
     RouteNotFound,
     TargetTooLong,
     TooManyConnections,
@@ -34,7 +36,9 @@ _TEXT: Schema = {"type": "string"}
 
 SCHEMAS: Schemas = {
     "Problem": record(
-        {"title": _TEXT, "status": {"type": "integer"}, "code": _TEXT, "detail": _TEXT}, errors=array(ref("Flaw"))
+        {"title": _TEXT, "status": {"type": "integer"}, "code": _TEXT, "detail": _TEXT},
+        errors=array(ref("Flaw")),
+        request_id=_TEXT,
     )
     | {"description": "Why there is no prediction (RFC 9457). `code` is stable; `detail` is a sentence for a person."},
     "Flaw": record({"place": _TEXT, "detail": _TEXT})
@@ -52,6 +56,7 @@ LINEAGE = {
         "X-Model-Digest": "The SHA-256 tree digest of its bytes.",
         "X-Model-Revision": "The git commit that pinned it.",
         "X-Model-Run": "The MLflow run that made it.",
+        "X-Request-Id": "What the request is called, in the log too: as the caller said, or a new id.",
     }.items()
 }
 

@@ -8,7 +8,7 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
@@ -100,6 +100,8 @@ def _whole(digits: str) -> int | float:
 class Invocations:
     """See `Dialect`."""
 
+    name: ClassVar[str] = "invocations"
+
     def decode(self, call: Call) -> InferenceRequest:
         name = call.arguments.get("name")
         accept = call.headers.get("accept", "")
@@ -109,15 +111,15 @@ class Invocations:
         header = call.headers.get("content-type", "")
         reader, kind = formats.reader(header), header.split(";")[0].strip().lower()
         if kind in DOCUMENTS:
-            return InferenceRequest(name, None, DocumentReading(call.body, kind), call.received)
+            return InferenceRequest(name, None, DocumentReading(call.body, kind), call.received, None, call.journey)
         reading = MlflowReading(call.body) if kind == formats.JSON else reader(call.body)
-        return InferenceRequest(name, None, reading, call.received)
+        return InferenceRequest(name, None, reading, call.received, None, call.journey)
 
     def encode(self, call: Call, response: InferenceResponse) -> Answer:
         kind = formats.accepted(call.headers.get("accept", ""))
         return Answer(200, kind, formats.write(kind, response), response.lineage)
 
-    def refuse(self, error: ServeError) -> Answer:
+    def refuse(self, error: ServeError, request_id: str = "") -> Answer:
         code = status(error)
         told = text(error.message)
         if isinstance(error, UnsupportedContent):

@@ -4,6 +4,8 @@ JSON or binary, by the header Inference-Header-Content-Length; the Content-Type 
 gives it no meaning and its clients send any. Refusals are `{"error": "…"}`, and what does not fit is 400.
 """
 
+from typing import ClassVar
+
 import orjson
 
 from serve.errors import MalformedRequest, ServeError
@@ -21,6 +23,8 @@ JSON, BINARY = "application/json", "application/octet-stream"
 class OpenInference:
     """See `Dialect`. A compressed body may have `max_body_bytes` when it is unpacked."""
 
+    name: ClassVar[str] = "open_inference"
+
     def __init__(self, max_body_bytes: int) -> None:
         self._max_body_bytes = max_body_bytes
 
@@ -32,7 +36,8 @@ class OpenInference:
             "" if encoding == "identity" else encoding,
             self._max_body_bytes,
         )
-        return InferenceRequest(call.arguments.get("name"), call.arguments.get("version"), reading, call.received)
+        name, version = call.arguments.get("name"), call.arguments.get("version")
+        return InferenceRequest(name, version, reading, call.received, None, call.journey)
 
     def encode(self, call: Call, response: InferenceResponse) -> Answer:
         asked = wanted(response.bound)
@@ -42,12 +47,12 @@ class OpenInference:
             return Answer(200, JSON, body, response.lineage)
         return Answer(200, BINARY, body, ((JSON_LENGTH, str(json_length)), *response.lineage))
 
-    def refuse(self, error: ServeError) -> Answer:
+    def refuse(self, error: ServeError, request_id: str = "") -> Answer:
         return refused(error)
 
 
-def refused(error: ServeError) -> Answer:
-    """The answer in place of any other, on all routes of the protocol."""
+def refused(error: ServeError, _: str = "") -> Answer:
+    """The answer in place of any other, on all routes of the protocol, in whose shape an id has no place."""
     code = 400 if status(error) == 422 else status(error)
     allow = (("allow", "POST"),) if code == 405 else ()
     return Answer(code, JSON, orjson.dumps({"error": in_one(error)}), (*retry_after(error), *allow))

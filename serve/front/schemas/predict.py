@@ -1,5 +1,7 @@
 """Our own dialect: `POST /predict`, `POST /models/{name}/predict`. Refusals are problem details (RFC 9457)."""
 
+from typing import ClassVar
+
 from serve.errors import ServeError
 from serve.front import formats, streaming
 from serve.front.dialect import Answer, Call
@@ -10,19 +12,21 @@ from serve.request import InferenceRequest, InferenceResponse
 class Predict:
     """See `Dialect`."""
 
+    name: ClassVar[str] = "predict"
+
     def decode(self, call: Call) -> InferenceRequest:
         accept = call.headers.get("accept", "")
         if streaming.asked(accept) is None:
             formats.accepted(accept)  # refused now, before it costs a prediction
         formats.require_unpacked(call.headers.get("content-encoding", ""))
         reading = formats.reader(call.headers.get("content-type", ""))(call.body)
-        return InferenceRequest(call.arguments.get("name"), None, reading, call.received)
+        return InferenceRequest(call.arguments.get("name"), None, reading, call.received, None, call.journey)
 
     def encode(self, call: Call, response: InferenceResponse) -> Answer:
         kind = formats.accepted(call.headers.get("accept", ""))
         return Answer(200, kind, formats.write(kind, response), response.lineage)
 
-    def refuse(self, error: ServeError) -> Answer:
+    def refuse(self, error: ServeError, request_id: str = "") -> Answer:
         code = status(error)
         allow = (("allow", "POST"),) if code == 405 else ()
-        return Answer(code, PROBLEM_TYPE, problem(error), (*retry_after(error), *allow))
+        return Answer(code, PROBLEM_TYPE, problem(error, request_id), (*retry_after(error), *allow))

@@ -142,7 +142,7 @@ def test_the_largest_frame_is_within_the_limit() -> None:
 
 def predict(**part: Any) -> dict[str, Any]:
     whole = {"name": None, "dtype": "|u1", "shape": [2], "bytes": 2} | part
-    return {"message": "predict", "values": [{"kind": "array", "parts": [whole]}], "params": {}}
+    return {"message": "predict", "values": [{"kind": "array", "parts": [whole]}], "params": {}, "number": 1}
 
 
 @pytest.mark.parametrize(
@@ -163,6 +163,7 @@ def predict(**part: Any) -> dict[str, Any]:
         (predict(bytes="2"), "unreadable frame: TypeError"),
         (predict(shape=None), "unreadable frame: TypeError"),
         ({"message": "batch", "value": {"kind": "array", "parts": []}, "params": {}}, "unreadable frame: KeyError"),
+        ({"message": "predict", "values": [], "params": {}}, "unreadable frame: KeyError"),
         ({"message": "results", "value": {"kind": "array"}, "seconds": 0}, "unreadable frame: KeyError"),
         (predict(shape=[1, 2**31, 0], bytes=0), "more lists than can be written"),
         (predict(columns=5), "unreadable frame: TypeError"),

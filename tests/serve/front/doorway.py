@@ -21,7 +21,7 @@ from uvicorn.server import ServerState
 from serve.batch.batcher import Entry
 from serve.batch.chunks import Chunks
 from serve.child.wire import JSON, Part, Value
-from serve.errors import DeadlineExceeded, MalformedRequest, QueueFull, ServeError
+from serve.errors import DeadlineExceeded, MalformedRequest, NotReady, QueueFull, ServeError
 from serve.front.bodies import Bodies
 from serve.front.crowd import Crowd, Limits
 from serve.front.dialect import Answer, Call
@@ -29,6 +29,7 @@ from serve.front.door import Door, Outbox, Ways
 from serve.front.endpoint import Endpoint
 from serve.front.status import status
 from serve.metrics import Metrics
+from serve.observe.watch import Watch
 from serve.request import Asked, InferenceRequest, InferenceResponse, InferenceStream
 from serve.shutdown import Shutdown
 from serve.signature.binding import Bound
@@ -72,19 +73,22 @@ class Said:
 class Plain:
     """A dialect of texts: 'nonsense' is refused, 'riddle' too much to read, 'split' too much to say."""
 
+    name = "plain"
+
     def decode(self, call: Call) -> InferenceRequest:
         if call.body.startswith(b"nonsense"):
             raise MalformedRequest("nonsense")
         if call.body.startswith(b"riddle"):
             raise ZeroDivisionError("riddle")
-        return InferenceRequest(call.arguments.get("name"), None, Said(call.body), call.received)
+        name = call.arguments.get("name")
+        return InferenceRequest(name, None, Said(call.body), call.received, None, call.journey)
 
     def encode(self, _: Call, response: InferenceResponse) -> Answer:
         text = bytes(response.value.parts[0].data)
         more = (("x-more", "a\r\nx-split: yes"),) if b"split" in text else ()
         return Answer(200, "text/plain", text, (*response.lineage, *more))
 
-    def refuse(self, error: ServeError) -> Answer:
+    def refuse(self, error: ServeError, request_id: str = "") -> Answer:
         return Answer(status(error), "text/refusal", error.code.encode())
 
 
@@ -104,6 +108,9 @@ class Teller:
         self.aside: list[asyncio.Future[None]] = []
         self.watch: Callable[[], None] = lambda: None
         self._stirred = asyncio.Event()
+
+    def find(self, name: str | None, version: str | None) -> None:
+        raise NotReady("none is live")
 
     def ask(self, request: InferenceRequest) -> Asked | None:
         text = request.reading.bind(SIGNATURE).value.parts[0].data
@@ -249,13 +256,18 @@ class Doorway:
 
 @contextlib.asynccontextmanager
 async def opened(
-    max_bytes: int = 10**6, max_held_bytes: int = 10**7, limits: Limits = GENEROUS, **config: Any
+    max_bytes: int = 10**6,
+    max_held_bytes: int = 10**7,
+    limits: Limits = GENEROUS,
+    watch: Callable[[FastAPI], Watch] | None = None,
+    **config: Any,
 ) -> AsyncIterator[Doorway]:
     teller, bodies, metrics = Teller(), Bodies(max_bytes, max_held_bytes), Metrics(CollectorRegistry())
     endpoint: Any = Endpoint(teller, metrics, Plain(), bodies)  # type: ignore[arg-type]
     app = FastAPI(openapi_url=None)
     app.router.routes.extend(Route(path, endpoint) for path in ("/predict", "/models/{name}/predict"))
     app.get("/plain")(plain)
+    app.state.watch = watch(app) if watch is not None else None
     state = ServerState()
     state.default_headers = [DATE]
     options = uvicorn.Config(app, access_log=False, log_config=None, ws="none", **config)

@@ -1,5 +1,6 @@
 """What goes in at the door and what comes out: requests however they arrive, answers whole, each once and in order."""
 
+import re
 import tracemalloc
 from collections.abc import AsyncIterator
 
@@ -33,6 +34,7 @@ async def test_an_answer_is_a_status_line_headers_and_a_body(caller: Caller) -> 
     await caller.send(post(b"hello"))
     line, headers, body = await caller.reply()
     assert (line, body) == (b"HTTP/1.1 200 OK", b"hello")
+    assert re.fullmatch(b"[0-9a-f]{32}", headers.pop(b"x-request-id"))
     assert headers == {
         b"date": DATE[1],
         b"x-model-name": b"teller",

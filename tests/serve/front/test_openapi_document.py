@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from serve.app import build
 from serve.errors import MalformedRequest
-from serve.front import describe, docs
+from serve.front import console, describe, docs
 from serve.front.crowd import Crowd
 from serve.front.dialect import timeout_seconds
 from serve.front.open_inference.body import BodyReading
@@ -34,6 +34,7 @@ from tests.serve.front.described import (
 )
 from tests.serve.front.doorway import GENEROUS
 
+PAGES = {console.PAGE, console.FILES, "/docs", "/redoc"}
 PERSON = ObjectType((Property("a", "string", True), Property("n", "double", False)))
 
 
@@ -58,7 +59,7 @@ def test_the_route_without_a_name_is_described_where_there_is_one_model_or_a_def
 def test_every_route_is_described_but_for_the_pages_themselves(tmp_path: Path) -> None:
     app = build(Settings(artifact=ArtifactSettings(repo=tmp_path)), Shutdown(0.0, 1.0), Crowd(GENEROUS))
     mounted = {route.path for route in app.routes if isinstance(route, Route)}
-    assert mounted - set(EVERY_PATH) == {"/", "/docs", "/redoc", "/openapi.json", "/v2/{rest:path}"}
+    assert mounted - set(EVERY_PATH) == PAGES | {"/openapi.json", "/v2/{rest:path}"}
     assert set(EVERY_PATH) <= mounted
 
 

@@ -63,3 +63,31 @@ async def test_what_was_missed_is_said_at_the_end(output: Output) -> None:
         await output.relay(stream)
     assert dropped(logged) + sum(map(len, lines(logged))) == 2**19
     assert dropped(logged) > 2**17
+
+
+def of_batch(number: int) -> dict[str, list[str]]:
+    return {"requests": [f"of {number}"]} if number else {}
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 1000])
+def test_a_line_names_the_requests_of_the_batch_that_its_mark_says(clock: FakeClock, size: int) -> None:
+    printed = b"loading\n\x1e1\x1eone\ntwo\n\x1e0\x1ebetween\n\x1e12\x1ethree\n"
+    output = Output("digits", "stdout", clock, of_batch)
+    with capture_logs() as logged:
+        for at in range(0, len(printed), size):
+            output.tell(printed[at : at + size])
+    told = [(str(one["line"]), one.get("requests")) for one in logged]
+    if size == 1000:
+        expected = [("loading", None), ("one", ["of 1"]), ("two", ["of 1"]), ("between", None), ("three", ["of 12"])]
+        assert told == expected
+    else:  # lines come in pieces, as they are printed
+        pieces: dict[str, str] = {}
+        for line, whose in told:
+            pieces[str(whose)] = pieces.get(str(whose), "") + line
+        assert pieces == {"None": "loadingbetween", "['of 1']": "onetwo", "['of 12']": "three"}
+
+
+def test_what_looks_like_a_mark_and_is_none_is_printed(output: Output) -> None:
+    with capture_logs() as logged:
+        output.tell(b"a\x1eb\x1e1234567890123\x1ec\n")
+    assert "".join(lines(logged)).replace("\x1e", "|") in ("a|b|1234567890123|c", "ab1234567890123c")

@@ -135,6 +135,11 @@ def prints(_):
     os.write(1, b"x" * 300_000 + b"\n")
 
 
+def say(word):
+    """say:WORD: print a word, as Python does."""
+    print(word)
+
+
 def flood(size):
     """flood:MIB (1): lines of 1 KiB on stdout."""
     for _ in range(int(size or 1)):
@@ -202,6 +207,7 @@ FAULTS = {
     "gil": gil,
     "freeze": freeze,
     "print": prints,
+    "say": say,
     "flood": flood,
     "fork": fork,
     "daemon": daemon,

@@ -1,0 +1,98 @@
+"""What models.dvc pins: whether the remote has all of it, and whether each environment is there or can be made."""
+
+import asyncio
+import json
+import tempfile
+from pathlib import Path
+
+from serve import app as composition
+from serve.artifact import details, dvc, fetch
+from serve.artifact.fetch import PullLimits, Store
+from serve.artifact.pin import FILENAME, Pin, write
+from serve.artifact.snapshot import Recipe, Snapshot
+from serve.commands.checks.check import Check, bad, good, note
+from serve.errors import EnvironmentFailed, MachineFailed, RemoteNotTrusted, RolloutFailed
+from serve.settings import Settings
+from serve.worker import environment
+
+_SECONDS = 120.0
+_MOST_NAMED = 5
+
+
+async def obtainable(settings: Settings, pin: Pin) -> list[Check]:
+    """The remote, then the environment of each model that could be read."""
+    store = Store(settings.repo, settings.state, settings.artifact.remote)
+    limits = composition.make_pull_limits(settings)
+    here = await asyncio.to_thread(lambda: all(store.snapshot(model).is_dir() for model in pin.models))
+    found = [await _remote(store, pin, limits, here)]
+    try:
+        snapshots = await details.of(store, pin, list(pin.models), limits)
+    except (RolloutFailed, OSError) as error:
+        told = error.message if isinstance(error, RolloutFailed) else MachineFailed(error).message
+        return [*found, bad("environment", f"can't be told: {told}", "mend the remote first")]
+    return [*found, *[await _environment(one, settings) for one in snapshots.values()]]
+
+
+async def _remote(store: Store, pin: Pin, limits: PullLimits, here: bool) -> Check:
+    """Whether the remote answers, and has every object; where all is here already it keeps nothing from serving."""
+    try:
+        missing = await _missing(store, pin, limits)
+    except RemoteNotTrusted as error:
+        problem, mend = error.message, "say where to pull from, as PINION_ARTIFACT__REMOTE: docs/your-own.md"
+    except RolloutFailed as error:
+        problem, mend = error.message, "is its address right, its network up, and do its credentials reach this user?"
+    except OSError as error:
+        problem, mend = MachineFailed(error).message, "mend the state folder first"
+    else:
+        if not missing:
+            return good("remote", f"has all {pin.files} files that {FILENAME} pins")
+        problem = f"lacks {', '.join(missing[:_MOST_NAMED])}" + (" and more" if len(missing) > _MOST_NAMED else "")
+        mend = f"dvc push {FILENAME}, from where it was promoted"
+    if here:
+        return note("remote", f"{problem}; what is pinned now is here already", mend)
+    return bad("remote", problem, mend)
+
+
+async def _missing(store: Store, pin: Pin, limits: PullLimits) -> list[str]:
+    """The pinned files that the remote has not, asked of DVC, which downloads nothing for it but the listing."""
+    settings = await asyncio.to_thread(store.settings)
+    with dvc.checkout(store.repo, store.state, settings, private_cache=True) as checkout:
+        (checkout.folder / FILENAME).write_bytes(write(pin))
+        await fetch.listed(checkout, pin, limits)
+        # Not `dvc status --cloud`: that takes a remote which has the listing to have all that stands in it.
+        asked = ("data", "status", "--not-in-remote", "--granular", "--json")
+        told = await dvc.run(checkout, *asked, timeout_seconds=_SECONDS)
+    missing: list[str] = json.loads(told).get("not_in_remote", [])
+    return sorted(missing)
+
+
+async def _environment(one: Snapshot, settings: Settings) -> Check:
+    """Whether a model's interpreter is there, or its packages can be had."""
+    name, recipe = "environment", one.recipe
+    told = f"{one.name}: Python {recipe.python_minor}, {len(recipe.requirements)} packages"
+    if (
+        settings.worker.environment == "auto"
+        and not settings.trust.require_hashes
+        and environment.satisfied_here(recipe)
+    ):
+        return good(name, f"{told}, the server's own")
+    if environment.complete(recipe, settings.state):
+        return good(name, f"{told}, there")
+    try:
+        environment.require_supported(recipe)
+        await _resolved(recipe)
+    except EnvironmentFailed as error:
+        mend = "is the package index reachable, and named (UV_DEFAULT_INDEX, PIP_INDEX_URL, UV_FIND_LINKS)?"
+        return bad(name, f"{told}: {error.message}", mend)
+    return good(name, f"{told}, which the index has")
+
+
+async def _resolved(recipe: Recipe) -> None:
+    """Have uv find each package in the index, without installing it."""
+    with tempfile.TemporaryDirectory() as folder:
+        listed = Path(folder) / "environment.txt"
+        listed.write_text("\n".join(recipe.requirements) + "\n", encoding="utf-8")
+        python = ("--python-version", recipe.python_minor)
+        await environment.uv(
+            ("pip", "compile", "--quiet", "--no-deps", *environment.WHEELS_ONLY, *python, str(listed)), _SECONDS
+        )

@@ -1,0 +1,61 @@
+"""The repository: that it is one, that models.dvc can be read, and that it is what HEAD has."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from serve.artifact import git, history
+from serve.artifact.pin import FILENAME, Pin, read
+from serve.artifact.watch import look
+from serve.commands.checks.check import Check, bad, good, note
+from serve.errors import PinUnreadable
+
+
+def readable(repo: Path) -> tuple[Pin | None, list[Check]]:
+    """What models.dvc pins, as it is in the work tree; None where it can't be read."""
+    if not repo.is_dir():
+        return None, [bad("repository", f"there is no folder {repo}", "name the git repository with --repo")]
+    found = [_repository(repo)]
+    data = look(repo)
+    if not data:
+        told = f"there is no {FILENAME} in {repo}, or nothing in it"
+        mend = f"promote a model, or git checkout HEAD -- {FILENAME}, or name another --repo"
+        return None, [*found, bad(FILENAME, told, mend)]
+    try:
+        pin = read(data)
+    except PinUnreadable as error:
+        return None, [*found, bad(FILENAME, error.message, f"git checkout HEAD -- {FILENAME}, or promote anew")]
+    names = ", ".join(model.name for model in pin.models)
+    return pin, [*found, good(FILENAME, f"{names}: {pin.size / 1e6:.1f} MB in {pin.files} files")]
+
+
+def _repository(repo: Path) -> Check:
+    top = git.answer(repo, "rev-parse", "--show-toplevel")
+    if top is not None:
+        return good("repository", str(repo))
+    done = None
+    try:
+        done = git.ask(repo, "rev-parse", "--show-toplevel")
+    except OSError:
+        return bad("repository", "git can't be asked", "install git")
+    if b"dubious ownership" in done.stderr:
+        mend = f"git config --global --add safe.directory {repo}"
+        return note("repository", f"{repo} is another user's: git tells nothing of it", mend)
+    mend = "clone the repository, with its .git folder: without it answers name no commit, and there is no history"
+    return note("repository", f"{repo} is no git repository", mend)
+
+
+def committed(repo: Path, pin: Pin) -> Iterator[Check]:
+    """Whether git has this very models.dvc, and whether it is HEAD's."""
+    head = history.pin_at(repo, "HEAD")
+    if head is None:
+        return
+    if head[1] == pin:
+        yield good("HEAD", f"{head[0][:12]} pins what the work tree does")
+        return
+    commits = history.holding(repo, look(repo))
+    if commits:
+        mend = f"nothing, where that is a rollback; git checkout HEAD -- {FILENAME} goes back to it"
+        yield note("HEAD", f"the work tree has {FILENAME} of {commits[0][:12]}, HEAD another", mend)
+    else:
+        mend = f"git diff HEAD -- {FILENAME} shows it; commit it, or git checkout HEAD -- {FILENAME}"
+        yield note("HEAD", f"no commit has the work tree's {FILENAME}", mend)

@@ -1,0 +1,154 @@
+// What is live: a card for each model, with its lineage, its workers, its metrics and its signature.
+
+import { copyable, fill, h, moment, state } from "./dom.js";
+import { metric, many, short } from "./words.js";
+
+const WORKERS = { ready: "good", busy: "busy", starting: "idle", dead: "bad" };
+
+/** Show a card for each live model, and what git asks for where that is another. */
+export function showModels(models, rollouts) {
+  const target = document.getElementById("deployed");
+  const live = Object.values(models?.models ?? {}).sort((one, other) => (one.name < other.name ? -1 : 1));
+  if (live.length === 0) {
+    fill(target, { doing: rollouts?.doing ?? null, waiting: true }, none);
+    return;
+  }
+  fill(target, { live, desired: models.desired ?? {} }, (data) =>
+    data.live.map((one) => card(one, data.desired[one.name])),
+  );
+}
+
+function none({ doing }) {
+  return h(
+    "p",
+    { class: "empty" },
+    doing ? `None yet: ${doing.told}.` : "None is live. What is tried stands under Rollouts.",
+  );
+}
+
+function card(one, desired) {
+  const able = one.workers.filter((worker) => worker.state === "ready" || worker.state === "busy").length;
+  const facts = [
+    ["Digest", copyable(one.digest, short(one.digest), `digest of ${one.name}`)],
+    [
+      "Revision",
+      one.revision === "uncommitted"
+        ? "uncommitted"
+        : copyable(one.revision, short(one.revision), `revision of ${one.name}`),
+    ],
+    ["Run", one.run ? copyable(one.run, short(one.run), `run of ${one.name}`) : "–"],
+    ["Went live", moment(one.since)],
+    ["Runs under", under(one)],
+    ["Sandbox", confined(one.sandbox)],
+  ];
+  return h(
+    "article",
+    { class: "card", "aria-label": one.name },
+    h(
+      "header",
+      {},
+      h("h3", {}, one.name),
+      able > 0 ? state("good", one.state.toLowerCase()) : state("bad", "no worker"),
+    ),
+    desired !== undefined && desired !== one.digest
+      ? h("p", { class: "note" }, "Git asks for ", copyable(desired, short(desired), "desired digest"), ".")
+      : null,
+    desired === undefined ? h("p", { class: "note" }, "Git asks for a release without it.") : null,
+    h(
+      "dl",
+      { class: "facts" },
+      facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
+    ),
+    h("ul", { class: "workers", "aria-label": `Workers of ${one.name}` }, one.workers.map(worker)),
+    metrics(one.metrics),
+    signature(one.signature),
+  );
+}
+
+function worker(one) {
+  return h(
+    "li",
+    { title: one.pid ? `process ${one.pid}` : "" },
+    state(WORKERS[one.state] ?? "idle", one.state),
+    one.pid ? h("span", { class: "pid" }, one.pid) : null,
+  );
+}
+
+function under({ python, workers }) {
+  const ready = workers.find((one) => one.mlflow);
+  return ready ? `Python ${python}, MLflow ${ready.mlflow}` : `Python ${python}`;
+}
+
+/** What shuts the model's processes in; what does not is told first. */
+function confined({ policy, landlock, seccomp, namespaces, network, open }) {
+  if (policy === "off") return state("warn", "none");
+  const walls = [landlock ? "Landlock" : null, seccomp ? "seccomp" : null, namespaces.length ? "namespaces" : null];
+  const told = [...(open.length ? [`open: ${open.join(", ")}`] : []), `network ${network}`, ...walls].filter(Boolean);
+  return open.length ? state("warn", told.join(", ")) : told.join(", ");
+}
+
+function metrics(values) {
+  const names = Object.keys(values).sort();
+  if (names.length === 0) return null;
+  return h(
+    "dl",
+    { class: "metrics" },
+    names.map((name) =>
+      h("div", {}, h("dt", {}, name), h("dd", { title: String(values[name]) }, metric(values[name]))),
+    ),
+  );
+}
+
+function signature({ inputs, outputs, params }) {
+  if (inputs.length + outputs.length + params.length === 0)
+    return h("p", { class: "note" }, "No signature: MLflow itself reads what comes.");
+  const told = [
+    many(inputs.length, "input"),
+    many(outputs.length, "output"),
+    params.length ? many(params.length, "param") : null,
+  ];
+  return h(
+    "details",
+    { class: "signature" },
+    h("summary", {}, "Signature ", h("span", { class: "aside" }, told.filter(Boolean).join(", "))),
+    fields(
+      "Inputs",
+      inputs.map((one) => [one.name ?? "(unnamed)", kind(one), one.required === false ? "optional" : ""]),
+    ),
+    fields(
+      "Outputs",
+      outputs.map((one) => [one.name ?? "(unnamed)", kind(one), ""]),
+    ),
+    fields(
+      "Params",
+      params.map((one) => [
+        one.name,
+        one.shape ? `list of ${one.type}` : one.type,
+        `default ${JSON.stringify(one.default)}`,
+      ]),
+    ),
+  );
+}
+
+function fields(title, rows) {
+  if (rows.length === 0) return null;
+  return h(
+    "table",
+    {},
+    h("caption", {}, title),
+    h(
+      "tbody",
+      {},
+      rows.map(([name, type, more]) =>
+        h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, type), h("td", {}, more)),
+      ),
+    ),
+  );
+}
+
+/** A field's type, in MLflow's words. */
+export function kind(field) {
+  return field.type === "tensor"
+    ? `${field.dtype.replace(/^[<|>=]/, "")} [${field.shape.map((size) => (size === -1 ? "any" : size)).join(" × ")}]`
+    : field.type;
+}

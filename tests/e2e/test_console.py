@@ -1,0 +1,248 @@
+"""The console in a real browser, before a real server that asks for keys, on its control port.
+
+One server and one browser for all of it, in the order of a night: who opens the page has no key yet, looks, predicts,
+rolls back, and meets a release that fails.
+"""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+
+import httpx
+import pytest
+
+from tests.e2e import browser
+from tests.e2e.browser import Browser
+from tests.e2e.conftest import Repository
+from tests.e2e.guarded import new_key
+from tests.e2e.server import Server
+
+pytestmark = pytest.mark.skipif(not browser.INSTALLED, reason="chromium and chromium-driver are not installed")
+
+AXE = (files("axe_core_python") / "axe.min.js").read_text()
+FOUND = """
+const done = arguments[arguments.length - 1];
+axe.run(document, {resultTypes: ['violations']}).then((found) => done(
+    found.violations.map((one) => [one.id, ...one.nodes.map((node) => node.html.slice(0, 200))])));
+"""
+# Numbers as Prometheus's own documents have them: what the page makes of them, asked of its own modules.
+METRICS = r"""
+const done = arguments[arguments.length - 1];
+import(`${document.baseURI}${document.body.dataset.files}/metrics.js`).then(({parse, quantile, since, reading}) => {
+  const text = ['# HELP a b', 'a_total{model="x\\"y\\n",outcome="ok"} 3.0', 'b_bucket{le="+Inf"} 4'].join('\n');
+  const one = {sum: 9, count: 10, buckets: {'0.1': 2, '0.5': 8, '+Inf': 10}};
+  done({
+    labels: parse(text).get('a_total')[0],
+    infinite: parse(text).get('b_bucket')[0],
+    median: quantile(one, 0.5), highest: quantile(one, 0.99), none: quantile({sum: 0, count: 0, buckets: {}}, 0.5),
+    later: since({sum: 12, count: 12, buckets: {'0.1': 3, '0.5': 9, '+Inf': 12}}, one),
+    anew: since({sum: 1, count: 1, buckets: {'0.1': 1, '0.5': 1, '+Inf': 1}}, one),
+  });
+});
+"""
+BODY = r"""
+const done = arguments[arguments.length - 1];
+import(`${document.baseURI}${document.body.dataset.files}/body.js`).then(({draft, body, curl}) => {
+  const inputs = [{name: 'n', type: 'long', required: true}, {name: 's', type: 'string', required: false},
+                  {name: 'a', type: 'Array(double)', required: true}, {name: 'b', type: 'boolean', required: true}];
+  const params = [{name: 't', type: 'double', default: 0.5, shape: null}];
+  const one = draft({inputs, params}, {dataframe_split: {columns: ['n', 's', 'a', 'b'], data: [[1, 'x', [1], true]]}});
+  one.rows[0][0] = '9007199254740993';
+  one.rows[0][1] = '';
+  const image = {name: null, type: 'tensor', dtype: '<f4', shape: [-1, 2, 2]};
+  done({
+    exact: body(one),
+    zeros: body(draft({inputs: [image], params: []}, null)),
+    named: body(draft({inputs: [{...image, name: 'i'}], params: []}, {inputs: {i: [[[1, 2], [3, 4]]]}})),
+    records: body(draft({inputs: [inputs[0]], params: []}, {inputs: [{n: 1}, {n: 2}]})),
+    free: draft({inputs: [], params: []}, {messages: []}).kind,
+    quoted: curl('http://x', "{\"a\": \"it's\"}", true),
+  });
+});
+"""
+
+
+@dataclass(frozen=True)
+class Night:
+    """A server whose repository may be changed, the page's address, a browser, and keys by scope."""
+
+    server: Server
+    repository: Repository
+    page: Browser
+    keys: dict[str, str]
+
+    def digest(self, *, whole: bool = False) -> str:
+        """That of the oracle of promotion 1, as the page shows it, or whole."""
+        pin = self.repository.git("show", f"{self.repository.revisions[1]}:models.dvc")
+        digest = next(line.split()[-1] for line in pin.splitlines() if "digest:" in line)
+        return digest if whole else digest.removeprefix("sha256:")[:12]
+
+    @property
+    def url(self) -> str:
+        return str(self.server.wait("listening for control")["url"])
+
+    def opened(self, key: str = "") -> Browser:
+        """The page, opened anew: with this key, or as a tab that has none."""
+        self.page.open(f"{self.url}/")
+        self.page.script(
+            "arguments[0] ? sessionStorage.setItem('pinion-key', arguments[0]) : sessionStorage.clear()", key
+        )
+        self.page.errors()  # those of the page without a key
+        self.page.open(f"{self.url}/")
+        return self.page
+
+
+@pytest.fixture(scope="module")
+def night(promoted: Repository, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
+    promoted.checkout(1)
+    file = tmp_path_factory.mktemp("keys") / "keys.txt"
+    keys = {scope: new_key(file, scope, scope) for scope in ("predict", "admin")}
+    settings = {"auth__keys": file, "http__control_port": 0, "rollout__watch_interval_seconds": 0.1}
+    with Server(promoted.folder, promoted.state, **settings) as server, browser.browser() as page:
+        yield Night(server.ready(), promoted, page, keys)
+
+
+@pytest.fixture(autouse=True)
+def as_before(night: Night) -> Iterator[None]:
+    """Each test ends as it began, with promotion 1 live."""
+    yield
+    night.repository.checkout(1)
+    headers = {"authorization": f"Bearer {night.keys['admin']}"}
+    while True:
+        told = httpx.get(f"{night.url}/models", headers=headers).json()
+        if told["release"]["commit"] == night.repository.revisions[1] and told["failure"] is None:
+            return
+
+
+def test_it_loads_without_an_error_and_says_what_is_live(night: Night) -> None:
+    page = night.opened(night.keys["admin"])
+    page.until(says("#verdict .word", "Serving"))
+    page.until(says("#last .back", f"git checkout {night.repository.revisions[0][:12]} -- models.dvc"))
+    page.until("document.querySelector('#predicting form')")
+    page.until(says("#figures", "since start"))
+    assert page.script("return document.title") == "Serving · Pinion"
+    assert page.errors() == []
+
+
+def test_it_loads_from_nowhere_else(night: Night) -> None:
+    page = night.opened(night.keys["admin"])
+    page.until("document.querySelector('#predicting form')")
+    loaded = page.script("return performance.getEntriesByType('resource').map((one) => one.name)")
+    assert len(loaded) > 10
+    assert [one for one in loaded if not one.startswith(f"{night.url}/")] == []
+
+
+def test_the_keyboard_alone_reaches_and_sends_the_form(night: Night) -> None:
+    page = night.opened(night.keys["admin"])
+    page.until("document.querySelector('[data-column=x]')")
+    for _ in range(60):
+        page.press("Tab")
+        if page.script("return document.activeElement.dataset.column") == "x":
+            break
+    page.script("document.activeElement.select()")
+    page.press("7", "Enter")
+    page.until(says(".answer .result", "Answered"))
+    cells = page.script("return [...document.querySelectorAll('.answer td')].map((one) => one.textContent)")
+    assert cells[:2] == ["21", "3"]
+    assert night.digest() in page.text(".answer .lineage")
+
+
+def test_a_refusal_marks_the_field_it_names(night: Night) -> None:
+    page = night.opened(night.keys["admin"])
+    page.click("[data-column=x]")
+    page.script("document.activeElement.select()")
+    page.press("seven", "Enter")
+    page.until(says(".answer .result", "422 invalid_inputs"))
+    assert "x" in page.text(".answer .reason")
+    assert page.script("return document.activeElement.matches('[data-column=x][aria-invalid=true]')")
+
+
+def test_it_follows_a_rollback_without_being_loaded_again(night: Night) -> None:
+    page = night.opened(night.keys["admin"])
+    first, second = night.repository.revisions[:2]
+    page.until(says("#last", second[:12]))
+    page.script("window.still = true")
+    night.repository.checkout(0)
+    page.until(says("#last", first[:12]))
+    page.until(says("#last", "rolled back"))
+    page.until(says("#releases .release.live", first[:12]))
+    page.until(says("#attempts .attempt", first[:12]))
+    assert page.script("return window.still") is True
+
+
+def test_a_release_that_fails_is_shown_with_its_reason_and_the_old_one_answers(night: Night) -> None:
+    page = night.opened(night.keys["admin"])
+    page.until(says("#verdict .word", "Serving"))
+    pin = night.repository.folder / "models.dvc"
+    pin.write_text(pin.read_text().replace(night.digest(whole=True), f"sha256:{'0' * 64}"))
+    page.until(says(".trouble h2", "digest_mismatch"))
+    assert page.text("#verdict .word") == "Serving the release before"
+    assert "oracle" in page.text(".trouble .reason")
+    page.until(says("#attempts .attempt.bad", "digest_mismatch"))
+    page.click("#predicting .primary")
+    page.until(says(".answer .result", "Answered"))
+
+
+def test_it_asks_for_a_key_shows_nothing_before_and_forgets_it_on_request(night: Night) -> None:
+    page = night.opened()
+    page.until("document.getElementById('key').open")
+    assert page.text("#verdict .word") == "Ready"
+    assert "oracle" not in page.script("return document.body.textContent")
+    page.press("wrong", "Enter")
+    page.until(says("#key-told", "opens nothing"))
+    page.until("document.getElementById('key').open")
+    page.press(night.keys["admin"], "Enter")
+    page.until(says("#deployed", "oracle"))
+    assert page.text("#verdict .word") == "Serving"
+    page.click("#forget")
+    page.until("document.getElementById('key').open")
+    assert page.script("return sessionStorage.length") == 0
+
+
+def test_a_key_that_may_only_predict_is_told_what_it_may_not_see(night: Night) -> None:
+    page = night.opened(night.keys["predict"])
+    page.until(says("#quiet", "This key may not see metrics"))
+    page.click("#predicting .primary")
+    page.until(says(".answer .result", "Answered"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_wrong(night: Night, scheme: str) -> None:
+    page = night.opened(night.keys["admin"])
+    page.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    page.click("#predicting .primary")
+    page.until(says(".answer .result", "Answered"))
+    page.until("document.querySelector('.charts .uplot')")
+    page.script(AXE)
+    assert page.script_until_done(FOUND) == []
+
+
+def test_metrics_are_read_and_compared_as_prometheus_does(night: Night) -> None:
+    found = night.opened(night.keys["admin"]).script_until_done(METRICS)
+    assert found["labels"] == {"labels": {"model": 'x"y\n', "outcome": "ok"}, "value": 3}
+    assert found["infinite"] == {"labels": {"le": "+Inf"}, "value": 4}
+    assert (found["median"], found["highest"], found["none"]) == (pytest.approx(0.3), 0.5, None)
+    assert found["later"] == {"sum": 3, "count": 2, "buckets": {"0.1": 1, "0.5": 1, "+Inf": 2}}
+    assert found["anew"] == {"sum": 1, "count": 1, "buckets": {"0.1": 1, "0.5": 1, "+Inf": 1}}
+
+
+def test_a_form_makes_the_body_that_its_fields_say(night: Night) -> None:
+    found = night.opened(night.keys["admin"]).script_until_done(BODY)
+    assert '"data": [[9007199254740993, null, [1], true]]' in found["exact"]
+    assert json.loads(found["exact"])["params"] == {"t": 0.5}
+    assert json.loads(found["zeros"]) == {"inputs": [[[0, 0], [0, 0]]]}
+    assert json.loads(found["named"]) == {"inputs": {"i": [[[1, 2], [3, 4]]]}}
+    assert json.loads(found["records"]) == {"dataframe_split": {"columns": ["n"], "data": [[1], [2]]}}
+    assert found["free"] == "text"
+    told = subprocess.run(
+        ["sh", "-c", found["quoted"].replace("curl", "printf '%s\n'", 1)], capture_output=True, text=True
+    )
+    assert told.stdout.splitlines()[-1] == """{"a": "it's"}"""
+    assert "Authorization: Bearer " in found["quoted"]
+
+
+def says(selector: str, text: str) -> str:
+    """That an element has this text in it, as a condition of JavaScript."""
+    return f"document.querySelector({json.dumps(selector)})?.textContent.includes({json.dumps(text)})"
