@@ -186,10 +186,7 @@ class Inference:
 
     def is_large(self, response: InferenceResponse) -> bool:
         """Whether it is to be written aside."""
-        size = 0
-        for part in response.value.parts:
-            size += len(part.data)
-        return self._aside.takes(size)
+        return self._aside.takes(_size(response))
 
     async def written(
         self, request: InferenceRequest, response: InferenceResponse, write: Callable[[InferenceResponse], Written]

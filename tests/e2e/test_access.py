@@ -102,7 +102,7 @@ def test_every_route_asks_for_what_the_table_says(guarded: Guarded) -> None:
 @pytest.mark.parametrize(
     ("path", "shape"),
     [
-        ("/predict", {"title", "status", "code", "detail"}),
+        ("/predict", {"title", "status", "code", "detail", "request_id"}),
         ("/invocations", {"error_code", "message"}),
         ("/v2/models/oracle/infer", {"error"}),
         ("/v2/models/oracle", {"error"}),
@@ -151,12 +151,13 @@ def test_e12_whoever_shows_nothing_good_gets_one_and_the_same_answer(guarded: Gu
     matrix = wrong_headers(guarded)
     assert len(matrix) == 18
     answers = {
-        name: httpx.post(f"{guarded.data}/predict", json=BODY, headers=headers) for name, headers in matrix.items()
+        name: httpx.post(f"{guarded.data}/predict", json=BODY, headers=[*headers, ("x-request-id", "same")])
+        for name, headers in matrix.items()
     }
     assert {name for name, one in answers.items() if one.status_code != 401} == set()
     assert len({one.content for one in answers.values()}) == 1
     assert {tuple(sorted(set(one.headers) - {"date"})) for one in answers.values()} == {
-        ("content-length", "content-type", "www-authenticate")
+        ("content-length", "content-type", "www-authenticate", "x-request-id")
     }
 
 

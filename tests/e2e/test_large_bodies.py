@@ -53,9 +53,10 @@ def ask(server: Server, body: bytes, path: str = "/predict") -> http.client.HTTP
 
 def answered(connection: http.client.HTTPConnection) -> tuple[int, Any]:
     answer = connection.getresponse()
-    found = answer.status, orjson.loads(answer.read())
+    body = orjson.loads(answer.read())
     connection.close()
-    return found
+    assert body.pop("request_id", answer.headers["x-request-id"]) == answer.headers["x-request-id"]
+    return answer.status, body
 
 
 def aside(server: Server) -> psutil.Process:

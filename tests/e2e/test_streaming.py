@@ -111,7 +111,9 @@ def test_an_error_after_the_first_chunk_is_an_event_of_its_own(server: Server) -
     problem = json.loads(data.removeprefix("data: "))
     assert (event, problem["code"], problem["status"]) == ("event: error", "predict_failed", 500)
     assert "hunter2" not in answer.text
-    assert json.loads(tell(server, NDJSON, row(fault="raise 1")).text.splitlines()[1])["error"] == problem
+    assert problem["request_id"] == answer.headers["x-request-id"]
+    other = json.loads(tell(server, NDJSON, row(fault="raise 1")).text.splitlines()[1])["error"]
+    assert other == {**problem, "request_id": other["request_id"]}
 
 
 def test_an_error_on_invocations_has_the_shape_of_that_dialect(server: Server) -> None:
