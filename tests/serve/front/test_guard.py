@@ -11,6 +11,7 @@ from serve.access.gate import Gate
 from serve.access.keys import Keys
 from serve.access.scope import Need
 from serve.app import build
+from serve.front import console
 from serve.front.crowd import Crowd
 from serve.front.endpoint import Endpoint
 from serve.front.grpc import open_inference_pb2 as pb
@@ -52,9 +53,12 @@ def test_every_route_that_predicts_asks_for_the_scope_to_predict(app: FastAPI) -
     assert {path for path, need in NEEDS.items() if need is Need.PREDICT} == predicting
 
 
-def test_only_health_is_open(app: FastAPI) -> None:
+CONSOLE = {console.PAGE, console.FILES}  # no data is in them
+
+
+def test_only_health_and_the_consoles_files_are_open(app: FastAPI) -> None:
     health = {"/health/live", "/health/ready", "/ping", "/health", "/v2/health/live", "/v2/health/ready"}
-    assert {path for path, need in NEEDS.items() if need is Need.NOTHING} == {*health, "/v2/{rest:path}"}
+    assert {path for path, need in NEEDS.items() if need is Need.NOTHING} == {*health, *CONSOLE, "/v2/{rest:path}"}
 
 
 def test_a_route_that_is_not_in_the_table_is_not_started_with() -> None:
@@ -67,7 +71,7 @@ def test_a_route_that_is_not_in_the_table_is_not_started_with() -> None:
 def test_beside_a_control_port_the_other_has_all_but_what_tells_the_operator(app: FastAPI) -> None:
     assert set(routes(without_control(app))) == set(NEEDS) - CONTROL
     assert {path for path in NEEDS if path in CONTROL} == CONTROL
-    assert not {path for path in CONTROL if NEEDS[path] in (Need.NOTHING, Need.PREDICT)}
+    assert not {path for path in CONTROL - CONSOLE if NEEDS[path] in (Need.NOTHING, Need.PREDICT)}
 
 
 def test_every_call_of_grpc_asks_for_what_its_route_does() -> None:
