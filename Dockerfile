@@ -7,22 +7,33 @@
 #
 # The final image is the bare base with four layers that count, from the seldom to the often changed: the server's
 # packages, the models' environments, the models with their history, the server itself.
+#
+# Without models inside, for a repository that is mounted at /srv/pinion: what it pins is pulled at the start, into the
+# volume /var/lib/pinion, and followed as the mounted repository changes.
+#
+#   docker build -t pinion-bare --target bare .
+#   docker run --read-only --tmpfs /tmp --stop-timeout 35 -p 8000:8000 \
+#     -v "$PWD:/srv/pinion:ro" -v pinion:/var/lib/pinion pinion-bare
 
 # Any Debian-like image whose `python3` is 3.11 or newer, with pip and venv.
 ARG BASE=python:3.11-slim-bookworm
 
 
-# The server's packages, in an environment of their own.
+# The server's packages, in an environment of their own. REMOTES: what DVC's take, as in "s3 ssh".
 FROM ${BASE} AS packages
+ARG REMOTES
 # For networks that have package sources or a certificate authority of their own; never put a password in one.
 ARG PIP_INDEX_URL
 ARG PIP_FIND_LINKS
 ARG SSL_CERT_FILE
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python3 -m venv --without-pip /opt/pinion
-COPY requirements/serve.txt /build/requirements/
+COPY requirements/serve.txt requirements/remotes.txt /build/requirements/
 RUN --mount=type=cache,target=/root/.cache \
-    python3 -m pip --python /opt/pinion/bin/python install --no-deps --requirement /build/requirements/serve.txt
+    cd /build/requirements \
+ && python3 -m pip --python /opt/pinion/bin/python install --no-deps --requirement serve.txt \
+ && if [ -n "$REMOTES" ]; then python3 -m pip --python /opt/pinion/bin/python install \
+      --requirement serve.txt --constraint remotes.txt $(printf 'dvc-%s ' $REMOTES); fi
 
 
 # The server itself, as a wheel, and installed for the next stages' use.
@@ -78,26 +89,17 @@ RUN --mount=type=cache,target=/root/.cache \
  && /opt/pinion/bin/serve prepare
 
 
-FROM ${BASE}
-RUN useradd --no-log-init --no-create-home --home-dir /tmp --uid 10001 --shell /usr/sbin/nologin pinion
-# git reads the history: its one program, which needs no more than the base has, and trust in root's repository.
+# What both images have: the user, git, the server's packages, and how it is run.
+FROM ${BASE} AS base
+RUN useradd --no-log-init --no-create-home --home-dir /tmp --uid 10001 --shell /usr/sbin/nologin pinion \
+ && install --directory --owner 10001 --group 10001 /var/lib/pinion
+# git reads the history: its one program, which needs no more than the base has.
 COPY --from=repository /usr/bin/git /usr/bin/git
-RUN git config --system safe.directory /srv/pinion
 COPY --from=packages /opt/pinion /opt/pinion
-COPY --from=prepared /srv/pinion/state/python /srv/pinion/state/python
-COPY --from=prepared /srv/pinion/state/environments /srv/pinion/state/environments
-COPY --from=prepared /srv/pinion/state/snapshots /srv/pinion/state/snapshots
-COPY --from=repository /history/.git /srv/pinion/.git
-COPY --from=prepared /srv/pinion/models.dvc /srv/pinion/
-RUN --mount=type=bind,from=server,source=/wheel,target=/wheel \
-    python3 -m pip --python /opt/pinion/bin/python install --quiet --no-cache-dir --no-deps --no-index /wheel/*.whl
-
 ENV PATH=/opt/pinion/bin:$PATH \
     PINION_ARTIFACT__REPO=/srv/pinion \
-    PINION_ARTIFACT__STATE=/srv/pinion/state \
     PINION_HTTP__HOST=0.0.0.0 \
     PINION_HTTP__PORT=8000
-USER 10001:10001
 WORKDIR /srv/pinion
 EXPOSE 8000
 STOPSIGNAL SIGTERM
@@ -109,3 +111,36 @@ connection = http.client.HTTPConnection('127.0.0.1', int(os.environ['PINION_HTTP
 connection.request('GET', '/health/ready'); \
 sys.exit(connection.getresponse().status != 200)"]
 ENTRYPOINT ["serve"]
+LABEL org.opencontainers.image.title="Pinion" \
+      org.opencontainers.image.description="The production server for MLflow models, released by git." \
+      org.opencontainers.image.licenses="Apache-2.0"
+
+
+# The server alone, which fetches.
+FROM base AS bare
+RUN --mount=type=bind,from=server,source=/wheel,target=/wheel \
+    python3 -m pip --python /opt/pinion/bin/python install --quiet --no-cache-dir --no-deps --no-index /wheel/*.whl
+ENV PINION_ARTIFACT__STATE=/var/lib/pinion \
+    UV_PYTHON_INSTALL_DIR=/var/lib/pinion/python \
+    UV_CACHE_DIR=/var/lib/pinion/uv
+VOLUME /var/lib/pinion
+USER 10001:10001
+ARG REVISION
+ARG VERSION
+LABEL org.opencontainers.image.version="${VERSION}" org.opencontainers.image.revision="${REVISION}"
+
+
+FROM base
+COPY --from=prepared /srv/pinion/state/python /srv/pinion/state/python
+COPY --from=prepared /srv/pinion/state/environments /srv/pinion/state/environments
+COPY --from=prepared /srv/pinion/state/snapshots /srv/pinion/state/snapshots
+COPY --from=repository /history/.git /srv/pinion/.git
+COPY --from=prepared /srv/pinion/models.dvc /srv/pinion/
+RUN --mount=type=bind,from=server,source=/wheel,target=/wheel \
+    python3 -m pip --python /opt/pinion/bin/python install --quiet --no-cache-dir --no-deps --no-index /wheel/*.whl
+ENV PINION_ARTIFACT__STATE=/srv/pinion/state
+USER 10001:10001
+# What it was made from, which `make image` says. At the end, for it differs each time.
+ARG REVISION
+ARG VERSION
+LABEL org.opencontainers.image.version="${VERSION}" org.opencontainers.image.revision="${REVISION}"

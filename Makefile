@@ -31,9 +31,8 @@ serve: .venv/.serve  ## set up, pull the pinned models, serve them on port 8000
 prepare: .venv/.serve  ## pull, verify and build what `serve` needs, then stop
 	@serve prepare
 
-image:  ## build the container image, with docker or, where there is only that, buildah
-	@build="docker build"; docker info >/dev/null 2>&1 || build="buildah build --format docker --layers"; \
-	  $$build --tag pinion $(ARGS) .
+image:  ## build the container image, with docker or buildah, and tell its size layer by layer
+	@PYTHON=$(PYTHON) deploy/image/build.sh $(ARGS)
 
 check: lint type test  ## lint, types and every test: what CI runs
 
@@ -49,7 +48,7 @@ type: .venv/.dev
 test: .venv/.dev .venv-clients/.done
 	TEST_SLACK=5 pytest -m "not e2e" --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 12
 
-e2e: .venv/.dev .venv-clients/.done  ## the long forms of the promises
+e2e: .venv/.dev .venv/.remotes .venv-clients/.done  ## the long forms of the promises
 	pytest -m e2e --numprocesses 2 --dist loadfile --no-loadscope-reorder
 	pytest -m "timed and not e2e"
 
@@ -75,6 +74,9 @@ lock: .venv/.uv  ## resolve requirements/*.txt anew (plain name==version lines, 
 	$(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
 	  --no-emit-index-url --no-emit-find-links --extra dev -c requirements/serve.txt pyproject.toml \
 	  -o requirements/dev.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
+	  --no-emit-index-url --no-emit-find-links --extra remotes --extra gs --extra azure \
+	  -c requirements/serve.txt -c requirements/dev.txt pyproject.toml -o requirements/remotes.txt
 	@printf '%s\n' kserve 'tritonclient[http,grpc]' openapi-python-client | \
 	  $(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
 	  --no-emit-index-url --no-emit-find-links - -o requirements/clients.txt
@@ -108,6 +110,12 @@ clean:  ## remove what was built here (never models.dvc, remote/ or mlflow.db)
 .venv/.dev: .venv/.serve requirements/dev.txt
 	@echo "Setting up the tools for training, promotion and checks in .venv"
 	@$(UV) pip install --quiet --compile-bytecode -r requirements/dev.txt
+	@touch $@
+
+# DVC's way to remotes elsewhere, and what stands for those in tests.
+.venv/.remotes: .venv/.dev requirements/remotes.txt
+	@echo "Setting up the tools for remotes elsewhere in .venv"
+	@$(UV) pip install --quiet --compile-bytecode -r requirements/remotes.txt
 	@touch $@
 
 # Other people's clients, which the tests run against the server: they need other versions of what we use ourselves.

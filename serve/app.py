@@ -33,6 +33,7 @@ from serve.front.routes import application
 from serve.front.schemas.invocations import Invocations
 from serve.front.schemas.open_inference import OpenInference
 from serve.front.schemas.predict import Predict
+from serve.front.standing import standing
 from serve.inference import Inference
 from serve.loader import Loader, LoaderOptions
 from serve.metrics import Metrics
@@ -41,6 +42,7 @@ from serve.observers import Observers
 from serve.rollout import Rollout, RolloutOptions
 from serve.settings import Settings
 from serve.shutdown import Shutdown
+from serve.systemd import Systemd
 from serve.worker.confinement import Confinement
 from serve.worker.pool import PoolLimits
 
@@ -53,12 +55,14 @@ def build(
     crowd: Crowd,
     access: Access | None = None,
     attempts: Attempts | None = None,
+    systemd: Systemd | None = None,
 ) -> FastAPI:
     """The ASGI application for these settings, for those whom `access` lets in, which ends as `shutdown` says.
 
-    It counts whom `crowd` refuses, and notes in `attempts` what is tried. Its `state.rollout` is what is live.
+    It counts whom `crowd` refuses, notes in `attempts` what is tried, and tells `systemd` how it stands. Its
+    `state.rollout` is what is live.
     """
-    access = access or Access()
+    access, systemd = access or Access(), systemd or Systemd()
     metrics = make_metrics()
     crowd.count = functools.partial(metrics.requests.count, "", "")
     rollout = make_rollout(settings, metrics, attempts)
@@ -90,7 +94,8 @@ def build(
             door = _grpc_door(
                 settings, rollout, readiness, inference, bodies, release, shutdown, access, metrics, watched
             )
-            async with observers.open(), access.followed(), looking.followed(), door:
+            told = systemd.told(functools.partial(standing, rollout, shutdown))
+            async with observers.open(), access.followed(), looking.followed(), door, told:
                 yield
         finally:
             following.cancel()

@@ -8,7 +8,6 @@ function turns DVC's failures into ours, told without paths or credentials: call
 import asyncio
 import contextlib
 import os
-import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,24 +16,27 @@ from pathlib import Path
 import structlog
 
 from serve import program, scratch
-from serve.artifact import bounds, cache, configuration
+from serve.artifact import bounds, cache, configuration, reasons
 from serve.artifact.bounds import Bounds
 from serve.artifact.remote import Settings, of_author, without_secrets
 from serve.errors import PullFailed
 
 log = structlog.get_logger()
 
-_MISSING = re.compile(r"^(?:name: .*, )?md5: (\w+(?:\.dir)?)$", re.MULTILINE)  # as DVC lists them in a warning
-_MOST_TOLD = 600
+PROGRAM = "serve.artifact.dvc_main"  # DVC, but that it is not led to another machine
 
 
 @dataclass(frozen=True, slots=True)
 class Scratch:
-    """A scratch checkout at `folder` with DVC's cache at `cache`; `remote` is the default remote's name."""
+    """A scratch checkout at `folder` with DVC's cache at `cache`; `remote` is the default remote's name.
+
+    `buckets` says whether that lies in an object store, which has buckets that may not be there.
+    """
 
     folder: Path
     cache: Path
     remote: str = ""
+    buckets: bool = False
 
     def object(self, oid: str) -> Path:
         """Where the cache keeps the object named `oid` (MD5 in hex, '.dir' behind it for a listing)."""
@@ -55,7 +57,7 @@ def checkout(
         ours = {"core": {"site_cache_dir": str(folder / ".site")}, "cache": {"dir": str(place)}}
         (folder / ".dvc").mkdir()
         configuration.write(configuration.merged(settings.configuration, ours), folder / ".dvc" / "config")
-        yield Scratch(folder, place, settings.remote)
+        yield Scratch(folder, place, settings.remote, settings.scheme in ("s3", "gs", "azure"))
 
 
 async def run(where: Scratch, *arguments: str, timeout_seconds: float, within: Bounds | None = None) -> str:
@@ -64,7 +66,7 @@ async def run(where: Scratch, *arguments: str, timeout_seconds: float, within: B
     Past `timeout_seconds`, out of bounds, and when cancelled, the whole process group is killed.
     """
     # -P: what lies in the checkout is data, and no module of anyone's.
-    command = (sys.executable, "-P", "-m", "dvc", *arguments)
+    command = (sys.executable, "-P", "-m", PROGRAM, *arguments)
     quiet = {**os.environ, "DVC_NO_ANALYTICS": "1", "DO_NOT_TRACK": "1"}
     try:
         async with asyncio.timeout(timeout_seconds), program.started(command, quiet, where.folder) as process:
@@ -74,9 +76,10 @@ async def run(where: Scratch, *arguments: str, timeout_seconds: float, within: B
     except _OutOfBounds as error:
         raise PullFailed(f"dvc {arguments[0]} {error} and was stopped") from None
     if process.returncode != 0:
-        reason = without_secrets(_reason(err.decode(errors="replace")))
+        reason = without_secrets(reasons.of(err.decode(errors="replace")))
         log.warning("dvc failed", command=arguments[0], reason=reason)
-        raise PullFailed(f"dvc {arguments[0]} failed: {_without_paths(reason)}")
+        told = reasons.known(reason) or reasons.without_paths(reason)
+        raise PullFailed(f"dvc {arguments[0]} failed: {told}")
     return out.decode(errors="replace")
 
 
@@ -98,19 +101,3 @@ async def _bounded(process: asyncio.subprocess.Process, within: Bounds) -> tuple
         ending.cancel()
         watching.cancel()
         await asyncio.wait((ending, watching))
-
-
-def _reason(stderr: str) -> str:
-    """What DVC said went wrong, in one line, without its advice and links."""
-    told = [line.removeprefix("ERROR: ").rstrip(":") for line in stderr.splitlines() if line.startswith("ERROR: ")]
-    told += [
-        f"neither the cache nor the remote has {oid}: push it from where it was made"
-        for oid in _MISSING.findall(stderr)
-    ]
-    lines = told or [line for line in stderr.splitlines() if line.strip()] or ["it gave no reason"]
-    return " · ".join(re.sub(r"\s+", " ", re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in lines)[:_MOST_TOLD]
-
-
-def _without_paths(reason: str) -> str:
-    """Of each path of this machine, only its last part."""
-    return re.sub(r"(?<![\w:/.])/(?:[^\s'\"/]+/)+", "", reason)

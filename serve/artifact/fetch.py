@@ -182,9 +182,20 @@ async def _downloaded(scratch: dvc.Scratch, pin: Pin, limits: PullLimits) -> byt
     except PullFailed as error:
         if "does not exist" not in error.message:
             raise
+        if scratch.buckets:
+            await _require_bucket(scratch, limits)
         told = f"neither the cache nor the remote has {pin.oid}: push it from where it was made"
         raise PullFailed(f"{told}, unless the remote does not answer ({error.message})") from error
     return await asyncio.to_thread(target.read_bytes)
+
+
+async def _require_bucket(scratch: dvc.Scratch, limits: PullLimits) -> None:
+    """Of a bucket that is not there DVC says no more than of an object that is not; asked for all, it says so."""
+    try:
+        await dvc.run(scratch, "ls-url", f"remote://{scratch.remote}/", timeout_seconds=limits.timeout_seconds)
+    except PullFailed as error:
+        if "bucket" in error.message:
+            raise
 
 
 def _few(paths: list[str]) -> str:

@@ -40,6 +40,7 @@ _OVERRIDDEN = {
     "core.sshCommand": NO_PROGRAM,
     "core.alternateRefsCommand": NO_PROGRAM,
     "core.commitGraph": "false",  # it repeats what commits say, and need not say the same
+    "safe.directory": "*",  # whoever owns the repository: nothing that it names is run
     "advice.graftFileDeprecated": "false",  # it is ours, and empty
     "log.showSignature": "false",
     "log.mailmap": "false",

@@ -49,6 +49,12 @@ class Settings:
     cache: Path | None
     ignored: tuple[str, ...] = ()
 
+    @property
+    def scheme(self) -> str:
+        """Of the default remote's URL, such as 's3'; '' where it is a folder."""
+        url = str(self.configuration.get(configuration.remote(self.remote), {}).get("url", ""))
+        return url.partition("://")[0] if configuration.is_url(url) else ""
+
 
 def of_author(repo: Path) -> Settings:
     """The repository's own settings, as DVC takes them there."""

@@ -6,7 +6,7 @@ import gc
 import importlib.util
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import structlog
 import uvicorn
@@ -20,13 +20,15 @@ from serve.access.documents import is_loopback
 from serve.attempts import Attempts
 from serve.commands import account, given
 from serve.commands.ending import leave
-from serve.errors import AccessUnreadable
+from serve.errors import AccessUnreadable, SocketUnusable
 from serve.front.crowd import Crowd
 from serve.front.door import Door, Outbox, Ways
 from serve.front.routes import without_control
 from serve.front.server import Control, Server
+from serve.front.standing import settled
 from serve.settings import Settings
 from serve.shutdown import Shutdown
+from serve.systemd import Systemd, taken
 
 log = structlog.get_logger()
 
@@ -45,12 +47,14 @@ def serve(settings: Settings) -> None:
     given.pin(settings)
     require_trusted(settings)
     _require_tracing(settings)
-    access = _access(settings)
-    listener = _listen(settings.http.host, settings.http.port)
+    systemd = _systemd()
+    access = _access(settings, systemd)
+    listeners = systemd.front or (_listen(settings.http.host, settings.http.port),)
     if settings.http.grpc_port is not None:  # bound for good once the event loop runs; here it is only tried
         _listen(settings.http.host, settings.http.grpc_port).close()
     port = settings.http.control_port
-    _run(settings, access, listener, _listen(settings.http.control_host, port) if port is not None else None)
+    ours = (_listen(settings.http.control_host, port),) if port is not None and not systemd.control else ()
+    _run(settings, access, listeners, next(iter(systemd.control or ours), None), systemd)
 
 
 def require_trusted(settings: Settings) -> None:
@@ -85,14 +89,23 @@ def state(settings: Settings) -> Iterator[None]:
         leave(f"{told}; name another as PINION_ARTIFACT__STATE", 1)
 
 
-def _access(settings: Settings) -> Access:
+def _systemd() -> Systemd:
+    """What systemd hands over, if it started us."""
+    try:
+        return taken()
+    except SocketUnusable as error:
+        leave(error.message, 2)
+
+
+def _access(settings: Settings, systemd: Systemd) -> Access:
     """Who is let in; one warning where that is everybody."""
     try:
         access = admission.make_access(settings)
     except AccessUnreadable as error:
         leave(error.message, 2)
     http = settings.http
-    reached = [http.host, *([http.control_host] if http.control_port is not None else ())]
+    handed = [one.getsockname()[0] for one in (*systemd.front, *systemd.control)]
+    reached = handed or [http.host, *([http.control_host] if http.control_port is not None else ())]
     if access.open and not all(map(is_loopback, reached)):
         log.warning(_OPEN, hosts=reached)
     return access
@@ -117,28 +130,36 @@ def url(listener: socket.socket, scheme: str = "http") -> str:
     return f"{scheme}://[{host}]:{port}" if listener.family == socket.AF_INET6 else f"{scheme}://{host}:{port}"
 
 
-def _run(settings: Settings, access: Access, listener: socket.socket, control: socket.socket | None) -> None:
+def _run(
+    settings: Settings,
+    access: Access,
+    listeners: Sequence[socket.socket],
+    control: socket.socket | None,
+    systemd: Systemd,
+) -> None:
     """Serve until SIGTERM or SIGINT; then drain and return. A control port has all routes, and leaves the other few."""
     shutdown, crowd = composition.make_shutdown(settings), composition.make_crowd(settings)
     attempts = Attempts()
     with state(settings):
-        app = composition.build(settings, shutdown, crowd, access, attempts)
+        app = composition.build(settings, shutdown, crowd, access, attempts, systemd)
+    # Who comes to systemd's sockets waits there for an answer that means something.
+    due = functools.partial(settled, app.state.rollout) if systemd.front else lambda: True
     scheme = "http" if access.certificates is None else "https"
     if control is None:
-        server = Server(_config(settings, app, access, shutdown, crowd), shutdown)
+        server = Server(_config(settings, app, access, shutdown, crowd), shutdown, due=due)
     else:
         apart = composition.make_crowd(settings)  # it answers however many wait at the other
         apart.count = crowd.count
         told = Control(_config(settings, app, access, shutdown, apart), control)
-        server = Server(_config(settings, without_control(app), access, shutdown, crowd), shutdown, told)
+        server = Server(_config(settings, without_control(app), access, shutdown, crowd), shutdown, told, due)
         log.info("listening for control", url=url(control, scheme))
     server.listen_to_signals()
     drain, level = settings.rollout.drain_timeout_seconds, settings.log_level
     with account.on_terminal(attempts, lambda: app.state.rollout.models, drain, level):
-        log.info("listening", url=url(listener, scheme), docs=f"{url(control or listener, scheme)}/docs")
+        log.info("listening", url=url(listeners[0], scheme), docs=f"{url(control or listeners[0], scheme)}/docs")
         gc.freeze()
         gc.set_threshold(20_000, 50, 1000)
-        server.run(sockets=[listener, *(listener.dup() for _ in range(_CONNECTIONS_A_TURN - 1))])
+        server.run(sockets=[*listeners, *(one.dup() for one in listeners for _ in range(_CONNECTIONS_A_TURN - 1))])
         log.info("stopped")
 
 

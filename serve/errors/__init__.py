@@ -14,6 +14,7 @@
     ├── InternalError      we must look
     ├── AccessUnreadable   the operator must look; who was let in before still is
     │   └── KeysUnreadable · CertificateUnreadable · IssuerUnreachable
+    ├── SocketUnusable     the operator must look before the server starts
     └── RolloutFailed      the operator must look; traffic goes on with what is live
         ├── PinTooLarge · RemoteNotTrusted · ListingRefused
         ├── PinUnreadable · PullFailed · DigestMismatch · SnapshotUnreadable · MachineFailed
@@ -66,6 +67,7 @@ from serve.errors.rollout import (
     SnapshotUnreadable,
 )
 from serve.errors.root import ServeError
+from serve.errors.start import SocketUnusable
 from serve.errors.trust import (
     CommitRefused,
     FormatRefused,
@@ -147,6 +149,7 @@ __all__ = [
     "SignatureUnreadable",
     "SignerUnknown",
     "SnapshotUnreadable",
+    "SocketUnusable",
     "TargetTooLong",
     "TooDeep",
     "TooManyConnections",

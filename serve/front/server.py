@@ -4,6 +4,9 @@ SIGTERM and SIGINT begin the shutdown; a second one ends the process at once, wi
 effect: nothing is to be read anew, and nobody who hangs up is to stop a server.
 
 A control port, where there is one, has a listener and connections of its own, and is closed last.
+
+Listeners that outlive the server, as systemd's do, are opened when it has something to say: until then who connects
+waits, in the kernel's queue, from the server before or for the first release, and nobody is refused.
 """
 
 import asyncio
@@ -13,7 +16,7 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, NamedTuple, NoReturn
 
@@ -40,11 +43,18 @@ class Control(NamedTuple):
 
 
 class Server(uvicorn.Server):
-    """Serves until the shutdown that its signals begin is over."""
+    """Serves until the shutdown that its signals begin is over; lets callers in as soon as it is `due`."""
 
-    def __init__(self, config: uvicorn.Config, shutdown: Shutdown, control: Control | None = None) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        shutdown: Shutdown,
+        control: Control | None = None,
+        due: Callable[[], bool] = lambda: True,
+    ) -> None:
         super().__init__(config)
-        self._shutdown, self._control = shutdown, control
+        self._shutdown, self._control, self._due = shutdown, control, due
+        self._closed: list[socket.socket] = []  # listeners whose callers still wait
         self._control_state = ServerState()
         self._control_server: asyncio.Server | None = None
         self._told = False
@@ -75,8 +85,14 @@ class Server(uvicorn.Server):
         if self._control is not None:
             self._control.config.load()
             self._control_server = await self._listen(self._control.listener, self._control.config, self._control_state)
-        self.servers = [await self._listen(one, self.config, self.server_state) for one in sockets or ()]
+        self.servers, self._closed = [], list(sockets or ())
+        await self._open_if_due()
         self.started = True
+
+    async def _open_if_due(self) -> None:
+        if self._closed and self._due():
+            listeners, self._closed = self._closed, []
+            self.servers = [await self._listen(one, self.config, self.server_state) for one in listeners]
 
     async def _listen(self, listener: socket.socket, config: uvicorn.Config, state: ServerState) -> asyncio.Server:
         def protocol() -> asyncio.Protocol:
@@ -97,6 +113,8 @@ class Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Whether to close."""
         stops = await super().on_tick(counter)
+        if not stops:
+            await self._open_if_due()
         self._control_state.default_headers = self.server_state.default_headers
         if stops and not self._told:
             self._told = True

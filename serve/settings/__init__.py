@@ -58,7 +58,8 @@ class Settings(BaseSettings):
 
     @property
     def repo(self) -> Path:
-        return self.artifact.repo.resolve()
+        """Absolute, but a link stays one: git-sync and its kind have it lead elsewhere for each new commit."""
+        return self.artifact.repo.absolute()
 
     @property
     def state(self) -> Path:

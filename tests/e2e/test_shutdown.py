@@ -17,7 +17,7 @@ import httpx
 import psutil
 import pytest
 
-from serve.artifact import pin
+from serve.artifact import dvc, pin
 from serve.artifact.fetch import Store
 from tests.chaos.load import Client, Load
 from tests.chaos.residue import eventually
@@ -206,7 +206,7 @@ def test_f8_told_to_stop_while_it_starts_it_does_and_the_next_start_is_fine(cold
 def pulls(front: int) -> bool:
     """Whether the process has a `dvc pull` running."""
     with contextlib.suppress(psutil.NoSuchProcess):
-        return any({"dvc", "pull"} <= {*one.cmdline()} for one in psutil.Process(front).children())
+        return any({dvc.PROGRAM, "pull"} <= {*one.cmdline()} for one in psutil.Process(front).children())
     return False
 
 

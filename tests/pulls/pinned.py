@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from serve.artifact import cache, fetch, verify
+from serve.artifact import cache, dvc, fetch, verify
 from serve.artifact.fetch import PullLimits, Store
 from serve.artifact.pin import Pin
 from serve.errors import RolloutFailed
@@ -81,7 +81,7 @@ async def failure(pinned: Pinned, limits: PullLimits = PATIENT, remote: str | No
     """Why the pull failed; after it, nothing of DVC's runs, no snapshot is there and no scratch is left."""
     with pytest.raises(RolloutFailed) as caught:
         await fetch.fetch(pinned.store(state, remote), pinned.pin, limits)
-    assert [one for one in psutil.Process().children(recursive=True) if "dvc" in one.cmdline()] == []
+    assert [one for one in psutil.Process().children(recursive=True) if dvc.PROGRAM in one.cmdline()] == []
     assert not pinned.complete(state)
     assert list((pinned.root / state / "scratch").glob("*")) == []
     assert str(pinned.root) not in caught.value.message

@@ -69,7 +69,7 @@ def pulls() -> list[psutil.Process]:
     found: list[psutil.Process] = []
     while not found:
         with contextlib.suppress(psutil.NoSuchProcess):
-            found = [one for one in psutil.Process().children() if {"dvc", "pull"} <= {*one.cmdline()}]
+            found = [one for one in psutil.Process().children() if {dvc.PROGRAM, "pull"} <= {*one.cmdline()}]
     return found
 
 

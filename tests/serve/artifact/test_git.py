@@ -128,3 +128,12 @@ def test_where_git_itself_started_us_the_named_repository_is_read(
     monkeypatch.setenv("GIT_DIR", os.devnull)
     monkeypatch.setenv("GIT_INDEX_FILE", os.devnull)
     assert [one.revision for one in history.releases(repo.folder)] == [first]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a repository to another user")
+def test_whoever_owns_the_repository_its_history_is_read(repo: SignedRepository) -> None:
+    """git by itself refuses one that is another's, as a mounted one is in a container."""
+    repo.commit(pin("1"))
+    for path in (repo.folder, *repo.folder.rglob("*")):
+        os.chown(path, 65534, 65534, follow_symlinks=False)
+    assert len(history.releases(repo.folder)) == 1

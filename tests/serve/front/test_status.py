@@ -52,7 +52,7 @@ def test_each_error_has_one_status(error: ServeError, code: int) -> None:
 
 def test_every_error_that_reaches_callers_is_in_the_table_above() -> None:
     branches = {ServeError, errors.RequestRejected, errors.Unavailable, errors.ModelFailed}
-    operators = RolloutFailed | AccessUnreadable
+    operators = RolloutFailed | AccessUnreadable | errors.SocketUnusable
     reach = {kind for kind in family(ServeError) if not issubclass(kind, operators)} - branches
     ours = {kind for kind in reach if kind.__module__.startswith("serve.errors.")}
     assert {type(error) for error, _ in CALLERS} == ours
