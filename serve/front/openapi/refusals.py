@@ -56,6 +56,7 @@ LINEAGE = {
         "X-Model-Digest": "The SHA-256 tree digest of its bytes.",
         "X-Model-Revision": "The git commit that pinned it.",
         "X-Model-Run": "The MLflow run that made it.",
+        "X-Request-Id": "What the request is called, in the log too: as the caller said, or a new id.",
     }.items()
 }
 
