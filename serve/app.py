@@ -94,8 +94,8 @@ def build(
             door = _grpc_door(
                 settings, rollout, readiness, inference, bodies, release, shutdown, access, metrics, watched
             )
-            told = functools.partial(standing, rollout, shutdown)
-            async with observers.open(), access.followed(), looking.followed(), door, systemd.told(told):
+            told = systemd.told(functools.partial(standing, rollout, shutdown))
+            async with observers.open(), access.followed(), looking.followed(), door, told:
                 yield
         finally:
             following.cancel()
