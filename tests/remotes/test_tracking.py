@@ -32,7 +32,9 @@ def composed(database: str, artifacts: Path) -> list[str]:
     command = YAML(typ="safe").load(COMPOSE)["services"]["mlflow"]["command"]
     assert command[:2] == ["mlflow", "server"]
     given = [one for one in command[2:] if not one.startswith(("--host=", "--port="))]
-    told = [re.sub(r"postgresql\+psycopg2://\S+", database, one).replace("=/artifacts", f"={artifacts}") for one in given]
+    told = [
+        re.sub(r"postgresql\+psycopg2://\S+", database, one).replace("=/artifacts", f"={artifacts}") for one in given
+    ]
     return [re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", one) for one in told]
 
 
@@ -40,8 +42,10 @@ def composed(database: str, artifacts: Path) -> list[str]:
 def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     place = tmp_path_factory.mktemp("tracking")
     (place / "postgres").mkdir()
-    with postgres(place / "postgres") as database, mlflow_server(place, composed(database, place / "kept")) as url:
-        yield url
+    with postgres(place / "postgres") as database:
+        # One process: of several, uvicorn ends those that are slow to begin, as all are on a busy machine.
+        with mlflow_server(place, [*composed(database, place / "kept"), "--workers=1"]) as url:
+            yield url
 
 
 @pytest.fixture(scope="module")
