@@ -42,10 +42,12 @@ def composed(database: str, artifacts: Path) -> list[str]:
 def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     place = tmp_path_factory.mktemp("tracking")
     (place / "postgres").mkdir()
-    with postgres(place / "postgres") as database:
-        # One process: of several, uvicorn ends those that are slow to begin, as all are on a busy machine.
-        with mlflow_server(place, [*composed(database, place / "kept"), "--workers=1"]) as url:
-            yield url
+    one = "--workers=1"  # of several processes, uvicorn ends those that are slow to begin, as on a busy machine
+    with (
+        postgres(place / "postgres") as database,
+        mlflow_server(place, [*composed(database, place / "kept"), one]) as url,
+    ):
+        yield url
 
 
 @pytest.fixture(scope="module")
