@@ -96,8 +96,7 @@ RUN useradd --no-log-init --no-create-home --home-dir /tmp --uid 10001 --shell /
 # git reads the history: its one program, which needs no more than the base has.
 COPY --from=repository /usr/bin/git /usr/bin/git
 COPY --from=packages /opt/pinion /opt/pinion
-ENV PATH=/opt/pinion/bin:$PATH \
-    PINION_ARTIFACT__REPO=/srv/pinion \
+ENV PINION_ARTIFACT__REPO=/srv/pinion \
     PINION_HTTP__HOST=0.0.0.0 \
     PINION_HTTP__PORT=8000
 WORKDIR /srv/pinion
@@ -120,7 +119,8 @@ LABEL org.opencontainers.image.title="Pinion" \
 FROM base AS bare
 RUN --mount=type=bind,from=server,source=/wheel,target=/wheel \
     python3 -m pip --python /opt/pinion/bin/python install --quiet --no-cache-dir --no-deps --no-index /wheel/*.whl
-ENV PINION_ARTIFACT__STATE=/var/lib/pinion \
+ENV PATH=/opt/pinion/bin:$PATH \
+    PINION_ARTIFACT__STATE=/var/lib/pinion \
     UV_PYTHON_INSTALL_DIR=/var/lib/pinion/python \
     UV_CACHE_DIR=/var/lib/pinion/uv
 VOLUME /var/lib/pinion
@@ -138,7 +138,8 @@ COPY --from=repository /history/.git /srv/pinion/.git
 COPY --from=prepared /srv/pinion/models.dvc /srv/pinion/
 RUN --mount=type=bind,from=server,source=/wheel,target=/wheel \
     python3 -m pip --python /opt/pinion/bin/python install --quiet --no-cache-dir --no-deps --no-index /wheel/*.whl
-ENV PINION_ARTIFACT__STATE=/srv/pinion/state
+ENV PATH=/opt/pinion/bin:$PATH \
+    PINION_ARTIFACT__STATE=/srv/pinion/state
 USER 10001:10001
 # What it was made from, which `make image` says. At the end, for it differs each time.
 ARG REVISION

@@ -48,5 +48,9 @@ END
 printf '[Unit]\nDefaultDependencies=no\nWants=pinion.socket pinion-control.socket pinion.service\n' > "$etc/try.target"
 
 ip link set lo up
-exec chroot "$root" /usr/bin/env -i container=other PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+# Not chroot, in which nobody may make a user namespace.
+cd "$root"
+pivot_root . mnt
+umount -l /mnt
+exec /usr/bin/env -i container=other PATH=/usr/sbin:/usr/bin:/sbin:/bin \
   /lib/systemd/systemd --system --unit=try.target --log-target=console --show-status=no

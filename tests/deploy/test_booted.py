@@ -40,6 +40,8 @@ class Machine:
         return self.run("systemctl", "show", "-p", name, "--value", "pinion.service")
 
     def live(self) -> bool:
+        if not psutil.Process(self._process.pid).children():  # it is about to be made
+            return False
         return self.shows("ActiveState") == "active" and self.shows("StatusText").startswith("live: ")
 
 

@@ -122,7 +122,9 @@ class Container:
             f"mkdir -m 1777 {root}/dev/shm",
             *(f"touch {root}/dev/{one}; mount --bind /dev/{one} {root}/dev/{one}" for one in _DEVICES),
             f"cd {root}",
-            f'exec chroot . {_AS_USER} /usr/bin/env --chdir=/srv/pinion -i "$@"',
+            "pivot_root . mnt",  # not chroot, in which nobody may make a user namespace
+            "umount -l /mnt",
+            f'exec {_AS_USER} /usr/bin/env --chdir=/srv/pinion -i "$@"',
         ]
         spaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--ipc", "--uts"]
         told = [f"{name}={value}" for name, value in self.environment.items()]

@@ -42,7 +42,11 @@ def composed(database: str, artifacts: Path) -> list[str]:
 def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     place = tmp_path_factory.mktemp("tracking")
     (place / "postgres").mkdir()
-    with postgres(place / "postgres") as database, mlflow_server(place, composed(database, place / "kept")) as url:
+    one = "--workers=1"  # of several processes, uvicorn ends those that are slow to begin, as on a busy machine
+    with (
+        postgres(place / "postgres") as database,
+        mlflow_server(place, [*composed(database, place / "kept"), one]) as url,
+    ):
         yield url
 
 
