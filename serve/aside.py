@@ -42,6 +42,7 @@ _PR_SET_PDEATHSIG = 1
 _CODE = Path(serve.__file__).parent
 _READABLE = ((str(_CODE), "read"), (str(_CODE.parent), "list"))  # an import looks through the folder around it
 _CONFINED = Confinement()
+_KEPT = ("PATH", "LANG", "LC_ALL", "TZ")  # of the server's: none of its credentials
 _VARIABLES = {
     "OPENBLAS_NUM_THREADS": "1",  # no work for them here, and each takes memory
     # glibc gives what a body took back to the system, and the next would fault it in anew: half of the time it takes.
@@ -163,7 +164,7 @@ async def _start(threads: ThreadPoolExecutor, confinement: Confinement) -> _Proc
                 theirs.fileno(),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
-                env={**os.environ, **_VARIABLES},
+                env={key: os.environ[key] for key in _KEPT if key in os.environ} | _VARIABLES,
                 start_new_session=True,  # Ctrl-C is for the server, which knows how to stop
             )
     except OSError as error:

@@ -33,7 +33,7 @@ class Account:
     def __init__(self, attempts: Attempts, models: Callable[[], Mapping[str, Deployed]], drain_seconds: float) -> None:
         self._attempts, self._models, self._drain = attempts, models, drain_seconds
         self._before: Mapping[str, Deployed] = {}
-        self._address, self._docs = "", ""
+        self._address, self._page = "", ""
         self._began = time.monotonic()
         self._console = log.console()
         self._live = Live(
@@ -81,7 +81,7 @@ class Account:
         return drawn.doing(self._attempts.doing)
 
     def _listening(self, event: EventDict) -> None:
-        self._address, self._docs = event["url"], event["docs"]
+        self._address, self._page = event["url"], event["console"]
         self._console.print(drawn.begins(self._address))
 
     def _release_live(self, event: EventDict) -> None:
@@ -90,7 +90,7 @@ class Account:
         if before:
             self._console.print(drawn.switched(before, self._before, event["seconds"]))
         else:
-            self._console.print(drawn.ready(self._before, self._address, self._docs, time.monotonic() - self._began))
+            self._console.print(drawn.ready(self._before, self._address, self._page, time.monotonic() - self._began))
 
     def _rollout_failed(self, event: EventDict) -> None:
         self._live.stop()

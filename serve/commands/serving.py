@@ -156,7 +156,7 @@ def _run(
     server.listen_to_signals()
     drain, level = settings.rollout.drain_timeout_seconds, settings.log_level
     with account.on_terminal(attempts, lambda: app.state.rollout.models, drain, level):
-        log.info("listening", url=url(listeners[0], scheme), docs=f"{url(control or listeners[0], scheme)}/docs")
+        log.info("listening", url=url(listeners[0], scheme), console=f"{url(control or listeners[0], scheme)}/")
         gc.freeze()
         gc.set_threshold(20_000, 50, 1000)
         server.run(sockets=[*listeners, *(one.dup() for one in listeners for _ in range(_CONNECTIONS_A_TURN - 1))])

@@ -32,7 +32,7 @@ def control(server: Server) -> str:
 
 def test_the_control_port_has_all_routes_and_the_log_names_its_page(server: Server) -> None:
     base = control(server)
-    assert server.wait("listening")["docs"] == f"{base}/docs"
+    assert server.wait("listening")["console"] == f"{base}/"
     paths = httpx.get(f"{base}/openapi.json").json()["paths"]
     assert {"/metrics", "/models", "/health/ready", "/models/oracle/predict"} <= set(paths)
     assert httpx.post(f"{base}/predict", json={"inputs": {"x": [1.0]}}).status_code == 200

@@ -121,6 +121,13 @@ async def test_a_fault_of_ours_is_raised_with_its_trace_and_the_process_goes_on(
         assert await aside.run(MIDDLING, os.getpid) == pid
 
 
+async def test_it_sees_none_of_the_server_s_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
+    async with running() as aside:
+        assert await aside.run(MIDDLING, os.getenv, "AWS_SECRET_ACCESS_KEY") is None
+        assert await aside.run(MIDDLING, os.getenv, "PATH") == os.environ["PATH"]
+
+
 async def test_a_process_killed_while_idle_is_replaced_and_nobody_notices() -> None:
     async with running() as aside:
         first = await aside.run(MIDDLING, os.getpid)

@@ -56,16 +56,16 @@ def step(one: Doing, took: float) -> RenderableType:
     return Text.from_markup(f"  {OK} {one.step:<{_WORD}} {escape(one.told)} [dim]{seconds(took)}[/]")
 
 
-def ready(models: Mapping[str, Deployed], address: str, docs: str, took: float) -> RenderableType:
+def ready(models: Mapping[str, Deployed], address: str, console: str, took: float) -> RenderableType:
     """The first release is live: what can be done now."""
     live = ", ".join(f"[bold]{escape(name)}[/] [dim]{short(one.snapshot.digest)}[/]" for name, one in models.items())
     head = Text.from_markup(f"  {OK} [green]{'live':<{_WORD}}[/] {live} [dim]{seconds(took)}[/]\n")
     name = next(iter(models), "")
-    base = docs.removesuffix("/docs")
+    base = console.removesuffix("/")
     there = "" if base == _USUAL else f" --url {base}"
     told = {
-        "console": f"{base}/",
-        "docs": docs,
+        "console": console,
+        "docs": f"{base}/docs",
         "metrics": f"{base}/metrics",
         "predict": f"serve example {name}{there} | curl -H 'Content-Type: application/json' -d @- "
         f"{address}/models/{name}/predict",

@@ -146,9 +146,18 @@ function fields(title, rows) {
   );
 }
 
+const KINDS = { f: "float", i: "int", u: "uint", c: "complex", b: "bool", U: "string", S: "bytes", O: "object" };
+
+/** numpy's letters, such as "<f4", as MLflow writes them: "float32". */
+function named(dtype) {
+  const [, letter, bytes] = /^[<|>=]?([a-zA-Z])(\d*)$/.exec(dtype) ?? [];
+  if (!(letter in KINDS)) return dtype;
+  return "fiuc".includes(letter) ? `${KINDS[letter]}${8 * bytes}` : KINDS[letter];
+}
+
 /** A field's type, in MLflow's words. */
 export function kind(field) {
   return field.type === "tensor"
-    ? `${field.dtype.replace(/^[<|>=]/, "")} [${field.shape.map((size) => (size === -1 ? "any" : size)).join(" × ")}]`
+    ? `${named(field.dtype)} [${field.shape.map((size) => (size === -1 ? "any" : size)).join(" × ")}]`
     : field.type;
 }
