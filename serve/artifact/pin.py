@@ -15,7 +15,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent, NodeEvent
+from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent, DocumentStartEvent, NodeEvent
 
 from serve.errors import PinUnreadable
 
@@ -79,7 +79,7 @@ def read(data: bytes) -> Pin:
         raise PinUnreadable(f"{FILENAME} is empty")
     try:
         document = _document(data.decode("utf-8"))
-    except (YAMLError, ValueError, TypeError) as error:
+    except (YAMLError, ValueError, TypeError, AssertionError) as error:  # the last of ruamel's, for an odd %YAML
         raise PinUnreadable(f"{FILENAME} is not YAML: {_first_line(error)}") from error
     top = _mapping(document, "", {"outs", "meta"})
     outs = top["outs"]
@@ -107,9 +107,10 @@ def _document(text: str) -> Any:
     for event in YAML(typ="safe", pure=True).parse(text):
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
         anchored = isinstance(event, NodeEvent) and event.anchor is not None
-        if anchored or getattr(event, "tag", None) is not None or depth > _DEPTH:
+        directed = isinstance(event, DocumentStartEvent) and (event.version or event.tags)
+        if anchored or directed or getattr(event, "tag", None) is not None or depth > _DEPTH:
             line = event.start_mark.line + 1
-            raise PinUnreadable(f"{FILENAME}: line {line} has a tag, an anchor or too deep a nesting")
+            raise PinUnreadable(f"{FILENAME}: line {line} has a tag, an anchor, a directive or too deep a nesting")
     return YAML(typ="safe", pure=True).load(text)
 
 

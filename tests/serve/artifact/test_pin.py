@@ -93,6 +93,8 @@ def bomb(link: str) -> bytes:
 
 
 REFUSED = {
+    "a directive": (b"%YAML 1.1\n---\n" + WRITTEN.encode(), "directive"),
+    "an odd directive": (b"%YAML 1.1111111111\n---\n" + WRITTEN.encode(), "not YAML"),
     "an empty file": (b"", "models.dvc is empty"),
     "white space": (b" \n\n ", "models.dvc is empty"),
     "a file half written": (WRITTEN[:40].encode(), "lacks 'meta'"),
@@ -108,13 +110,13 @@ REFUSED = {
     "two documents": (WRITTEN.encode() + b"---\n" + WRITTEN.encode(), "is not YAML"),
     "a key twice": (edited("  hash: md5", "  hash: md5\n  hash: md5"), "is not YAML"),
     "a model twice": (WRITTEN.encode() + b"      digits: {}\n", "is not YAML"),
-    "aliases that grow": (bomb("[%s]"), "line 1 has a tag, an anchor or too deep a nesting"),
-    "merges that grow": (bomb("{<<: [%s]}"), "line 1 has a tag, an anchor or too deep a nesting"),
+    "aliases that grow": (bomb("[%s]"), "line 1 has a tag, an anchor, a directive or too deep a nesting"),
+    "merges that grow": (bomb("{<<: [%s]}"), "line 1 has a tag, an anchor, a directive or too deep a nesting"),
     "an anchor": (edited("run: a1b2", "run: &a a1b2"), "line 13 has a tag, an anchor"),
     "a tag for Python": (edited("run: a1b2", "run: !!python/name:os.system x"), "line 13 has a tag"),
     "a tag of YAML's": (edited("run: a1b2", "run: !!bool x"), "line 13 has a tag"),
-    "deep lists": (b"[" * 100 + b"]" * 100, "line 1 has a tag, an anchor or too deep a nesting"),
-    "deep mappings": (b"- " * 1000, "line 1 has a tag, an anchor or too deep a nesting"),
+    "deep lists": (b"[" * 100 + b"]" * 100, "line 1 has a tag, an anchor, a directive or too deep a nesting"),
+    "deep mappings": (b"- " * 1000, "line 1 has a tag, an anchor, a directive or too deep a nesting"),
     "a list as a key": (b"? [a]\n: b\n", "the top level lacks"),
     "lists in a list as a key": (b"? [[a]]\n: b\n", "is not YAML"),
     "a mapping as a key": (b"? {a: b}\n: b\n", "is not YAML"),
