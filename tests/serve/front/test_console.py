@@ -13,10 +13,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from serve.front import console
 from serve.front.console import Console
+from serve.metrics import Metrics
 from tests.forms import FULL, needs
 
 ROOT = Path(__file__).parents[3]
@@ -122,3 +124,15 @@ def test_the_wheel_has_every_file(one: Console, tmp_path: Path) -> None:
     for folder in ("assets", "vendored"):
         for file in (files(console) / folder).iterdir():
             assert f"serve/front/console/{folder}/{file.name}" in told
+
+
+def test_every_metric_that_the_page_reads_is_one_of_the_server() -> None:
+    families = list(Metrics(CollectorRegistry()).registry.collect())
+    declared = {one.name + ("_total" if one.type == "counter" else "") for one in families}
+    read = {
+        name
+        for file in (ROOT / "serve/front/console/assets").glob("*.js")
+        for name in re.findall(r"\bpinion_\w+", file.read_text())
+    }
+    assert read
+    assert read <= declared
