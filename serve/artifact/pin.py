@@ -24,6 +24,7 @@ FOLDER = "models"
 FORMAT = 1
 MAX_BYTES = 64 * 1024
 _DEPTH = 8  # of mappings and lists in each other; a promotion writes 6
+_LONGEST_METRIC = 250  # characters, MLflow's own bound (mlflow/utils/validation.py)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _OID = re.compile(r"[0-9a-f]{32}\.dir")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -65,7 +66,7 @@ def write(pin: Pin) -> bytes:
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
     yaml.allow_unicode = False  # escaped, because some of its line ends would come back as others
-    yaml.width = 1000  # one line a value
+    yaml.width = MAX_BYTES  # one line a value, and a name in it comes back as it was
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # keep the order above
     yaml.dump({"outs": [out], "meta": {"pinion": {"format": FORMAT, "models": models}}}, stream)
     return stream.getvalue()
@@ -130,13 +131,18 @@ def _model(name: Any, entry: Any) -> PinnedModel:
     _expect(_matches(_DIGEST, fields["digest"]), f"{where}.digest", "must be sha256: and 64 hex digits")
     _expect(isinstance(fields["run"], str), f"{where}.run", "must be a string")
     metrics = _mapping(fields["metrics"], f"{where}.metrics", None)
-    _expect(all(_metric(*item) for item in metrics.items()), f"{where}.metrics", "must be finite numbers by name")
+    _expect(
+        all(_metric(*item) for item in metrics.items()),
+        f"{where}.metrics",
+        "must be finite numbers by names of at most 250 characters",
+    )
     return PinnedModel(name, fields["digest"], fields["run"], {key: float(value) for key, value in metrics.items()})
 
 
 def _metric(name: Any, value: Any) -> bool:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    return isinstance(name, str) and number and abs(value) <= sys.float_info.max  # so neither NaN nor infinite
+    named = isinstance(name, str) and len(name) <= _LONGEST_METRIC
+    return named and number and abs(value) <= sys.float_info.max  # so neither NaN nor infinite
 
 
 def _mapping(value: Any, where: str, keys: set[str] | None) -> Mapping[str, Any]:

@@ -93,6 +93,7 @@ def bomb(link: str) -> bytes:
 
 
 REFUSED = {
+    "a metric's name of a page": (WRITTEN.replace("accuracy", "a " * 125 + "b").encode(), "at most 250 characters"),
     "a directive": (b"%YAML 1.1\n---\n" + WRITTEN.encode(), "directive"),
     "an odd directive": (b"%YAML 1.1111111111\n---\n" + WRITTEN.encode(), "not YAML"),
     "an empty file": (b"", "models.dvc is empty"),
@@ -229,6 +230,14 @@ def test_a_pin_with_anything_typed_into_it_is_a_pin_or_unreadable(at: int, typed
         pin = read((WRITTEN[:at] + typed + WRITTEN[at:]).encode())
         assert all(math.isfinite(value) for model in pin.models for value in model.metrics.values())
         assert read(write(pin)) == pin
+
+
+@pytest.mark.parametrize("name", ["a    " * 49 + "b", "é" * 250, "'\": ?", "\U0001f600 " * 120])
+def test_a_metric_of_any_name_comes_back(name: str) -> None:
+    pin = Pin(
+        "0" * 32 + ".dir", 1, 1, (PinnedModel("m", f"sha256:{'a' * 64}", "run", {name: 0.5, name[:-1] + "z": 1.0}),)
+    )
+    assert read(write(pin)) == pin
 
 
 @pytest.mark.parametrize("name", ["digits", "a", "A.b_c-1", "x" * 64])
