@@ -36,7 +36,7 @@ RUN --mount=type=cache,target=/root/.cache \
       --requirement serve.txt --constraint remotes.txt $(printf 'dvc-%s ' $REMOTES); fi
 
 
-# The server itself, as a wheel, and installed for the next stages' use.
+# The server itself, installed for the next stages' use; what that adds lies in /installed too, to be a layer of its own.
 FROM packages AS server
 ARG PIP_INDEX_URL
 ARG PIP_FIND_LINKS
@@ -47,7 +47,8 @@ COPY train /build/train
 COPY promote /build/promote
 RUN --mount=type=cache,target=/root/.cache \
     python3 -m pip wheel --no-deps --wheel-dir /wheel /build \
- && python3 -m pip --python /opt/pinion/bin/python install --no-deps --no-index /wheel/*.whl
+ && python3 -m pip --python /opt/pinion/bin/python install --no-deps --no-index --root /installed /wheel/*.whl \
+ && cp -a /installed/opt/pinion/. /opt/pinion/
 
 
 # What git knows: every commit with its models.dvc, without what lies in the folders. Works on a shallow clone too.
@@ -117,8 +118,7 @@ LABEL org.opencontainers.image.title="Pinion" \
 
 # The server alone, which fetches.
 FROM base AS bare
-RUN --mount=type=bind,from=server,source=/wheel,target=/wheel \
-    python3 -m pip --python /opt/pinion/bin/python install --quiet --no-cache-dir --no-deps --no-index /wheel/*.whl
+COPY --from=server /installed/opt/pinion /opt/pinion
 ENV PATH=/opt/pinion/bin:$PATH \
     PINION_ARTIFACT__STATE=/var/lib/pinion \
     UV_PYTHON_INSTALL_DIR=/var/lib/pinion/python \
@@ -136,8 +136,7 @@ COPY --from=prepared /srv/pinion/state/environments /srv/pinion/state/environmen
 COPY --from=prepared /srv/pinion/state/snapshots /srv/pinion/state/snapshots
 COPY --from=repository /history/.git /srv/pinion/.git
 COPY --from=prepared /srv/pinion/models.dvc /srv/pinion/
-RUN --mount=type=bind,from=server,source=/wheel,target=/wheel \
-    python3 -m pip --python /opt/pinion/bin/python install --quiet --no-cache-dir --no-deps --no-index /wheel/*.whl
+COPY --from=server /installed/opt/pinion /opt/pinion
 ENV PATH=/opt/pinion/bin:$PATH \
     PINION_ARTIFACT__STATE=/srv/pinion/state
 USER 10001:10001
