@@ -20,6 +20,7 @@ ARG BASE=python:3.11-slim-bookworm
 
 
 # The server's packages, in an environment of their own. REMOTES: what DVC's take, as in "s3 ssh".
+# Libraries' own tests and C headers are left out: nobody runs or compiles against them there.
 FROM ${BASE} AS packages
 ARG REMOTES
 # For networks that have package sources or a certificate authority of their own; never put a password in one.
@@ -33,7 +34,8 @@ RUN --mount=type=cache,target=/root/.cache \
     cd /build/requirements \
  && python3 -m pip --python /opt/pinion/bin/python install --no-deps --requirement serve.txt \
  && if [ -n "$REMOTES" ]; then python3 -m pip --python /opt/pinion/bin/python install \
-      --requirement serve.txt --constraint remotes.txt $(printf 'dvc-%s ' $REMOTES); fi
+      --requirement serve.txt --constraint remotes.txt $(printf 'dvc-%s ' $REMOTES); fi \
+ && find /opt/pinion/lib -type d \( -name tests -o -name include \) -prune -exec rm -r {} +
 
 
 # The server itself, installed for the next stages' use; what that adds lies in /installed too, to be a layer of its own.
