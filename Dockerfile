@@ -20,6 +20,7 @@ ARG BASE=python:3.11-slim-bookworm
 
 
 # The server's packages, in an environment of their own. REMOTES: what DVC's take, as in "s3 ssh".
+# Libraries' own tests and C headers are left out: nobody runs or compiles against them there.
 FROM ${BASE} AS packages
 ARG REMOTES
 # For networks that have package sources or a certificate authority of their own; never put a password in one.
@@ -33,10 +34,11 @@ RUN --mount=type=cache,target=/root/.cache \
     cd /build/requirements \
  && python3 -m pip --python /opt/pinion/bin/python install --no-deps --requirement serve.txt \
  && if [ -n "$REMOTES" ]; then python3 -m pip --python /opt/pinion/bin/python install \
-      --requirement serve.txt --constraint remotes.txt $(printf 'dvc-%s ' $REMOTES); fi
+      --requirement serve.txt --constraint remotes.txt $(printf 'dvc-%s ' $REMOTES); fi \
+ && find /opt/pinion/lib -type d \( -name tests -o -name include \) -prune -exec rm -r {} +
 
 
-# The server itself, as a wheel, and installed for the next stages' use.
+# The server itself, installed for the next stages' use; what that adds lies in /installed too, to be a layer of its own.
 FROM packages AS server
 ARG PIP_INDEX_URL
 ARG PIP_FIND_LINKS
@@ -47,7 +49,8 @@ COPY train /build/train
 COPY promote /build/promote
 RUN --mount=type=cache,target=/root/.cache \
     python3 -m pip wheel --no-deps --wheel-dir /wheel /build \
- && python3 -m pip --python /opt/pinion/bin/python install --no-deps --no-index /wheel/*.whl
+ && python3 -m pip --python /opt/pinion/bin/python install --no-deps --no-index --root /installed /wheel/*.whl \
+ && cp -a /installed/opt/pinion/. /opt/pinion/
 
 
 # What git knows: every commit with its models.dvc, without what lies in the folders. Works on a shallow clone too.
@@ -117,8 +120,7 @@ LABEL org.opencontainers.image.title="Pinion" \
 
 # The server alone, which fetches.
 FROM base AS bare
-RUN --mount=type=bind,from=server,source=/wheel,target=/wheel \
-    python3 -m pip --python /opt/pinion/bin/python install --quiet --no-cache-dir --no-deps --no-index /wheel/*.whl
+COPY --from=server /installed/opt/pinion /opt/pinion
 ENV PATH=/opt/pinion/bin:$PATH \
     PINION_ARTIFACT__STATE=/var/lib/pinion \
     UV_PYTHON_INSTALL_DIR=/var/lib/pinion/python \
@@ -136,8 +138,7 @@ COPY --from=prepared /srv/pinion/state/environments /srv/pinion/state/environmen
 COPY --from=prepared /srv/pinion/state/snapshots /srv/pinion/state/snapshots
 COPY --from=repository /history/.git /srv/pinion/.git
 COPY --from=prepared /srv/pinion/models.dvc /srv/pinion/
-RUN --mount=type=bind,from=server,source=/wheel,target=/wheel \
-    python3 -m pip --python /opt/pinion/bin/python install --quiet --no-cache-dir --no-deps --no-index /wheel/*.whl
+COPY --from=server /installed/opt/pinion /opt/pinion
 ENV PATH=/opt/pinion/bin:$PATH \
     PINION_ARTIFACT__STATE=/srv/pinion/state
 USER 10001:10001

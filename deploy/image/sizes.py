@@ -5,6 +5,7 @@ of what is unpacked, in MiB; layers below 0.1 MiB are added up.
 """
 
 import json
+import re
 import sys
 import tarfile
 from collections.abc import Iterator
@@ -38,8 +39,8 @@ def _document(data: bytes) -> Any:
 
 
 def _short(made: str) -> str:
-    words = " ".join(word for word in made.replace("/bin/sh -c", "").split() if word not in ("#(nop)", "RUN"))
-    return words.split(" in /")[0][:72]
+    words = [word for word in made.replace("/bin/sh -c", "").split() if word not in ("#(nop)", "RUN")]
+    return re.sub(r"(?:dir|file|multi):[0-9a-f]+ in ", "", " ".join(words))[:72] or "the base"
 
 
 def lines(found: list[tuple[str, int]]) -> Iterator[str]:

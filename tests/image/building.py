@@ -143,6 +143,13 @@ class Contained(Server):
         ours = self._container.command("serve", *self._arguments)
         return subprocess.Popen(ours, stderr=subprocess.PIPE, text=True)
 
+    def __exit__(self, *_: object) -> None:
+        """It changed its user, and so would not end with its parent."""
+        if self.process.poll() is None:
+            for one in psutil.Process(self.process.pid).children():
+                one.kill()
+        super().__exit__()
+
     @property
     def pid(self) -> int:
         """Of the server, which is its container's first process."""

@@ -108,7 +108,7 @@ def test_a_worker_that_is_killed_is_replaced(server: Contained) -> None:
 
     def replaced() -> bool:
         workers = server.ask("/models")["models"]["digits"]["workers"]
-        return [one["state"] for one in workers] == ["idle"] and workers[0]["pid"] != before
+        return len(workers) == 1 and workers[0]["pid"] not in (None, before)
 
     assert eventually(replaced, within(60.0))
     assert server.ask("/models/digits/predict", example("digits"))["predictions"]
@@ -151,9 +151,9 @@ def test_the_servers_own_layer_is_small_and_the_sizes_are_told(buildah: Buildah,
     *rows, whole = [line.split(" MiB  ") for line in told.splitlines()]
     assert whole[1] == "in all"
     assert abs(sum(float(size) for size, _ in rows) - float(whole[0])) < 1.0
-    wheels = [float(size) for size, made in rows if "/wheel" in made]
-    assert len(wheels) == 1
-    assert wheels[0] < 5.0
+    ours = [float(size) for size, made in rows if made.startswith("COPY") and "/opt/pinion" in made]
+    assert len(ours) == 2  # the packages, and the server itself
+    assert ours[1] < 5.0
 
 
 def test_without_models_inside_it_pulls_what_a_mounted_repository_pins(
