@@ -9,6 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from serve.settings import Settings
+from tests.forms import FULL
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 COMPOSE = DEPLOY / "compose.yaml"
@@ -30,6 +31,7 @@ def composing() -> list[str]:
     pytest.skip("needs docker-compose")
 
 
+@FULL
 def test_compose_takes_it() -> None:
     done = subprocess.run([*composing(), "-f", str(COMPOSE), "config", "--quiet"], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

@@ -127,7 +127,7 @@ def test_output_is_compared_but_for_what_is_left_out(shown: str, printed: str, a
 def test_a_page_is_typed_in_one_terminal_with_others_beside_it(tmp_path: Path) -> None:
     page = [
         _block(Use.TYPED, "cd sub\nexport SEEN=yes"),
-        _block(Use.STAYS, 'echo "in $(basename $PWD) $SEEN 8000"; exec tail -n 0 -F told', note="in sub yes"),
+        _block(Use.STAYS, 'echo "in $(basename $PWD) $SEEN 8000"; exec tail -n +1 -F told', note="in sub yes"),
         _block(Use.TYPED, "echo again > told"),
         _block(Use.AFTER, "echo $SEEN", note="again"),
         _block(Use.OUTPUT, "yes"),

@@ -14,6 +14,13 @@ from tests.promoting import Repository
 from tests.repositories import new_repository
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _installed() -> None:
+    """What `make e2e` installs for these."""
+    for package in ("dvc_s3", "dvc_ssh", "moto", "psycopg2"):
+        pytest.importorskip(package)
+
+
 @dataclass(frozen=True)
 class Author:
     """Who promotes from a repository to a remote at `url`, with `credentials` as environment variables."""

@@ -12,8 +12,6 @@ from tests.promoting import MLFLOWS_OWN_WARNINGS
 from tests.remotes.conftest import Author, author, prepare, why
 from tests.remotes.servers import S3, s3
 
-pytest.importorskip("dvc_s3")
-pytest.importorskip("moto")
 pytestmark = [FULL, *MLFLOWS_OWN_WARNINGS]
 
 

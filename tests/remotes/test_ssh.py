@@ -13,7 +13,6 @@ from tests.promoting import MLFLOWS_OWN_WARNINGS
 from tests.remotes.conftest import Author, author, prepare, why
 from tests.remotes.servers import Ssh, key, sshd
 
-pytest.importorskip("dvc_ssh")
 pytestmark = [
     FULL,
     needs("ssh-keygen", "/usr/sbin/sshd"),

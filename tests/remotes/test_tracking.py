@@ -17,7 +17,6 @@ from tests.promoting import MLFLOWS_OWN_WARNINGS, Logged, Repository, log
 from tests.remotes.servers import mlflow_server, postgres, postgres_programs
 from tests.repositories import new_repository
 
-pytest.importorskip("psycopg2")
 pytestmark = [
     FULL,
     pytest.mark.skipif(postgres_programs() is None, reason="needs initdb"),

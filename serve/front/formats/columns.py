@@ -39,7 +39,11 @@ def _joined(named: Mapping[str | None, Array], form: str) -> Array:
         raise InvalidInputs(
             f"{form} must hold one column of lists, or columns of numbers, for the model's one tensor", form
         )
-    return np.stack(arrays, axis=1)
+    try:
+        return np.stack(arrays, axis=1)
+    except TypeError:
+        kinds = ", ".join(sorted({str(one.dtype) for one in arrays}))
+        raise InvalidInputs(f"{form} holds columns of {kinds}, which make no one tensor", form) from None
 
 
 def _shaped(array: Array, spec: TensorSpec) -> Array:

@@ -60,6 +60,14 @@ def test_a_record_may_hold_an_array_for_each_row() -> None:
     assert [part.shape for part in NpyReading(saved(given)).bind(signature).value.parts] == [(2, 3), (2,)]
 
 
+def test_fields_that_make_no_one_array_are_refused() -> None:
+    records = np.array([(1.0, 2, 3)], [("x", "<f8"), ("y", "<m8[s]"), ("z", "<f8")])
+    with pytest.raises(
+        InvalidInputs, match=r"npy holds columns of float64, timedelta64\[s\], which make no one tensor"
+    ):
+        NpyReading(saved(records)).bind(IMAGE)
+
+
 def test_an_array_that_does_not_fit_is_refused() -> None:
     with pytest.raises(InvalidInputs, match=r"npy has shape \[3\]; the model takes \[-1, 3\]"):
         NpyReading(saved(np.zeros(3))).bind(IMAGE)
