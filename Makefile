@@ -46,7 +46,7 @@ type: .venv/.dev
 	mypy
 
 test: .venv/.dev .venv-clients/.done
-	TEST_SLACK=5 pytest -m "not e2e" --numprocesses 3 --dist loadfile --no-loadscope-reorder --durations 12
+	TEST_SLACK=5 pytest -m "not e2e" --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 12
 
 e2e: .venv/.dev .venv/.remotes .venv-clients/.done  ## the long forms of the promises
 	pytest -m e2e --numprocesses 2 --dist loadfile --no-loadscope-reorder

@@ -204,7 +204,7 @@ async def test_e9_bodies_that_grow_as_they_are_read_take_no_more_than_is_allowed
     await watching
     assert {one.status_code for one in answers} <= {413, 422, 429, 504}, [one.text[:200] for one in answers]
     assert peak < 2048 * MIB
-    assert rss(http.pid) < before + 3 * size, "what was refused is held"
+    assert rss(http.pid) < before + 3 * size + 64 * MIB, "what was refused is held"
     slowest = sorted(times)[int(len(times) * 0.99)]
     print(f"peak {peak / MIB:.0f} MiB, p99 of {len(times)} {slowest * 1000:.0f} ms")  # noqa: T201
     assert slowest < within(0.2)

@@ -51,8 +51,10 @@ def test_e3_it_answers_at_once_where_the_other_port_has_no_place_left(server: Se
         for _ in range(PLACES):
             one = taken.enter_context(socket.create_connection((url.host, url.port or 0)))
             one.sendall(BEGUN)
-        while (turned_away := server.get("/health/ready")).status_code != 503:
-            continue
+        while f"pinion_connections {PLACES}.0\n" not in httpx.get(f"{base}/metrics").text:
+            continue  # who comes before they are all there would have one give way
+        turned_away = server.get("/health/ready")
+        assert turned_away.status_code == 503
         assert turned_away.json()["code"] == "too_many_connections"
         began = time.monotonic()
         assert httpx.get(f"{base}/health/ready").status_code == 200

@@ -27,8 +27,15 @@ from tests.models import oracle
 
 def workers(server: Server) -> int:
     """How many workers run, whatever they are for."""
-    children = psutil.Process(server.process.pid).children()
-    return sum("child" in " ".join(child.cmdline()) for child in children if child.status() != psutil.STATUS_ZOMBIE)
+    return sum("child" in _command(child) for child in psutil.Process(server.process.pid).children())
+
+
+def _command(process: psutil.Process) -> str:
+    """'' of one that is gone by now."""
+    try:
+        return " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return ""
 
 
 def told(server: Server) -> dict[str, Any]:
