@@ -3,10 +3,11 @@
 import os
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from filelock import FileLock
 
 # A job that a script puts in the background ignores SIGINT, and so would all that tests start, and interrupt.
@@ -41,3 +42,11 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
             make(folder)
             made.touch()
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _log() -> Iterator[None]:
+    """A command that a test runs in its own process sets up the log; the next test has it as it was."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
