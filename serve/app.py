@@ -67,15 +67,7 @@ def build(
     crowd.count = functools.partial(metrics.requests.count, "", "")
     rollout = make_rollout(settings, metrics, attempts)
     aside = Aside(settings.http.aside_processes, confinement=Confinement(settings.worker.sandbox))
-    inference = Inference(
-        rollout,
-        metrics,
-        aside,
-        default_model=settings.rollout.default_model,
-        max_rows=settings.http.max_rows,
-        timeout_seconds=settings.http.request_timeout_seconds,
-    )
-
+    inference = make_inference(settings, rollout, metrics, aside)
     readiness = Readiness(rollout, shutdown)
     bodies = Bodies(settings.http.max_body_bytes, settings.http.max_held_bytes)
     release = version("pinion-serve")
@@ -86,23 +78,12 @@ def build(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        pins = watch.pins(settings.repo, settings.rollout.watch_interval_seconds)
-        following = asyncio.create_task(rollout.follow(pins))
-        ending = asyncio.create_task(_refuse_what_is_left(rollout, shutdown))
-        try:
-            watched = app.state.watch
-            door = _grpc_door(
-                settings, rollout, readiness, inference, bodies, release, shutdown, access, metrics, watched
-            )
-            told = systemd.told(functools.partial(standing, rollout, shutdown))
-            async with observers.open(), access.followed(), looking.followed(), door, told:
-                yield
-        finally:
-            following.cancel()
-            ending.cancel()
-            await asyncio.gather(following, ending, return_exceptions=True)
-            await _close(rollout, shutdown)
-            await aside.close()
+        watched = app.state.watch
+        door = _grpc_door(settings, rollout, readiness, inference, bodies, release, shutdown, access, metrics, watched)
+        told = systemd.told(functools.partial(standing, rollout, shutdown))
+        following = _following(settings, rollout, shutdown, aside)
+        async with following, observers.open(), access.followed(), looking.followed(), door, told:
+            yield
 
     infer = Endpoint(inference, metrics, OpenInference(bodies.max_bytes), bodies)
     endpoints: dict[str, ASGIApp | scoring.Handler] = {
@@ -128,6 +109,22 @@ def _predicting(inference: Inference, metrics: Metrics, bodies: Bodies) -> dict[
         "/invocations": invocations,
         "/models/{name}/invocations": invocations,
     }
+
+
+@contextlib.asynccontextmanager
+async def _following(settings: Settings, rollout: Rollout, shutdown: Shutdown, aside: Aside) -> AsyncIterator[None]:
+    """For the length of a block, what git asks for is made live; after it, what was taken is finished."""
+    pins = watch.pins(settings.repo, settings.rollout.watch_interval_seconds)
+    following = asyncio.create_task(rollout.follow(pins))
+    ending = asyncio.create_task(_refuse_what_is_left(rollout, shutdown))
+    try:
+        yield
+    finally:
+        following.cancel()
+        ending.cancel()
+        await asyncio.gather(following, ending, return_exceptions=True)
+        await _close(rollout, shutdown)
+        await aside.close()
 
 
 async def _refuse_what_is_left(rollout: Rollout, shutdown: Shutdown) -> None:
@@ -167,6 +164,18 @@ def _grpc_door(
     service = grpc.Service(rollout, readiness, inference, bodies, release, metrics, access.gate, watched)
     limits = grpc.CallLimits(http.max_body_bytes, http.max_connections, http.header_timeout_seconds)
     return grpc.listening(service, http.host, http.grpc_port, limits, shutdown, access.certificates)
+
+
+def make_inference(settings: Settings, rollout: Rollout, metrics: Metrics, aside: Aside) -> Inference:
+    """The path of requests that these settings bound."""
+    return Inference(
+        rollout,
+        metrics,
+        aside,
+        default_model=settings.rollout.default_model,
+        max_rows=settings.http.max_rows,
+        timeout_seconds=settings.http.request_timeout_seconds,
+    )
 
 
 def make_shutdown(settings: Settings) -> Shutdown:

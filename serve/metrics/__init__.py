@@ -30,6 +30,7 @@ class Metrics:
         self._of_queues()
         self._of_workers()
         self._of_releases()
+        self._of_what_is_live()
         self._of_the_door()
         self._of_who_watches()
         self._of_the_server()
@@ -133,6 +134,8 @@ class Metrics:
                 registry=None,
             )
         )
+
+    def _of_what_is_live(self) -> None:
         self.live = self._declare(
             Gauge(
                 "pinion_live_model_info",

@@ -8,6 +8,7 @@ import ast
 import io
 import math
 import struct
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -73,7 +74,9 @@ def _header(body: bytes) -> tuple[np.dtype[Any], tuple[int, ...], bool, int]:
     end = start + length
     if body[7] != 0 or length > _MOST_HEADER_BYTES or end > len(body):
         raise ValueError("unreadable")
-    header: Mapping[str, Any] = ast.literal_eval(body[start:end].decode(encoding).strip())
+    with warnings.catch_warnings():  # of odd text, which would stand among the lines of the log
+        warnings.simplefilter("ignore")
+        header: Mapping[str, Any] = ast.literal_eval(body[start:end].decode(encoding).strip())
     shape = tuple(header["shape"])
     if not all(type(one) is int and one >= 0 for one in shape) or type(header["fortran_order"]) is not bool:
         raise ValueError("unreadable")

@@ -22,11 +22,6 @@ async def doorway() -> AsyncIterator[Doorway]:
         yield one
 
 
-@pytest.fixture
-async def caller(doorway: Doorway) -> Caller:
-    return await doorway.caller()
-
-
 class Dripping:
     """Sends one byte again and again, until the block is left or nobody takes it."""
 

@@ -2,23 +2,11 @@
 
 import re
 import tracemalloc
-from collections.abc import AsyncIterator
 
 import pytest
 
 from tests.serve.front.calling import Caller, chunked, get, post
-from tests.serve.front.doorway import DATE, Doorway, opened
-
-
-@pytest.fixture
-async def doorway() -> AsyncIterator[Doorway]:
-    async with opened() as one:
-        yield one
-
-
-@pytest.fixture
-async def caller(doorway: Doorway) -> Caller:
-    return await doorway.caller()
+from tests.serve.front.doorway import DATE, Doorway
 
 
 async def still_sane(caller: Caller) -> None:

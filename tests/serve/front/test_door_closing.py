@@ -18,11 +18,6 @@ async def doorway() -> AsyncIterator[Doorway]:
         yield one
 
 
-@pytest.fixture
-async def caller(doorway: Doorway) -> Caller:
-    return await doorway.caller()
-
-
 async def test_a_connection_is_kept_until_its_caller_wants_it_closed(doorway: Doorway, caller: Caller) -> None:
     for _ in range(3):
         await caller.send(post(b"hello"))

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import AsyncIterator
 
 import pytest
 from structlog.testing import capture_logs
@@ -13,17 +12,6 @@ from tests.serve.front.doorway import GENEROUS, Doorway, opened
 MADE = re.compile(b"[0-9a-f]{32}")
 GIVEN = "x-request-id: order-7"
 PARENT = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-
-
-@pytest.fixture
-async def doorway() -> AsyncIterator[Doorway]:
-    async with opened() as one:
-        yield one
-
-
-@pytest.fixture
-async def caller(doorway: Doorway) -> Caller:
-    return await doorway.caller()
 
 
 ASKED = {

@@ -1,5 +1,6 @@
 import io
 import struct
+import warnings
 from typing import Any
 
 import numpy as np
@@ -121,6 +122,15 @@ def test_what_numpy_would_not_have_written_is_refused_in_a_sentence(body: bytes,
         NpyReading(body).bind(Signature())
     assert told in caught.value.message
     assert len(caught.value.message) < 200
+
+
+def test_an_odd_header_writes_nothing_among_the_lines_of_the_log() -> None:
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (2if 1 else 3,)}\n"
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        with pytest.raises(MalformedRequest):
+            read(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header)
+    assert found == []
 
 
 def test_an_object_array_of_numpys_own_writing_is_refused() -> None:
