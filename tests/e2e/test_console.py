@@ -42,6 +42,13 @@ import(`${document.baseURI}${document.body.dataset.files}/metrics.js`).then(({pa
   });
 });
 """
+REFUSED = """
+const done = arguments[arguments.length - 1];
+import(`${document.baseURI}${document.body.dataset.files}/key.js`).then(({askForKey}) => {
+  askForKey(null);
+  done([sessionStorage.getItem('pinion-key'), document.getElementById('key').open]);
+});
+"""
 BODY = r"""
 const done = arguments[arguments.length - 1];
 import(`${document.baseURI}${document.body.dataset.files}/body.js`).then(({draft, body, curl}) => {
@@ -199,6 +206,11 @@ def test_it_asks_for_a_key_shows_nothing_before_and_forgets_it_on_request(night:
     page.click("#forget")
     page.until("document.getElementById('key').open")
     assert page.script("return sessionStorage.length") == 0
+
+
+def test_a_key_that_came_while_the_one_before_was_refused_is_kept(night: Night) -> None:
+    page = night.opened(night.keys["admin"])
+    assert page.script_until_done(REFUSED) == [night.keys["admin"], False]
 
 
 def test_a_key_that_may_only_predict_is_told_what_it_may_not_see(night: Night) -> None:

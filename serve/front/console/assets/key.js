@@ -18,11 +18,11 @@ export function listen(again) {
   });
 }
 
-/** Ask for a key, for the server wants one and this one it does not know. */
-export function askForKey() {
-  if (dialog().open) return;
+/** Ask for a key: the server does not know `refused` (null is none). Where another is kept by now, that one is tried. */
+export function askForKey(refused) {
+  if (dialog().open || key() !== refused) return;
   const told =
-    key() === null
+    refused === null
       ? "This server asks who is there. Without a key it tells whether it is ready, and no more."
       : "This key opens nothing here: it is mistyped, over, or was taken back.";
   say(document.getElementById("key-told"), told);

@@ -56,11 +56,12 @@ async function round() {
 }
 
 async function learn() {
+  const asked = key();
   const [ready, models] = await Promise.all([ask("health/ready"), ask("models")]);
   known.ready = ready.json;
   if (models.status === 401) {
     Object.assign(known, { models: null, rollouts: null, history: null, examples: null, looked: 0 });
-    askForKey();
+    askForKey(asked);
     return;
   }
   const before = JSON.stringify([known.models?.live, known.models?.desired]);

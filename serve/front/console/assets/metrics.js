@@ -50,10 +50,7 @@ function total(samples) {
 /** How many requests ended by whose fault: 'none', 'caller', 'overload', 'model' or 'server'. */
 function faults(samples) {
   const found = {};
-  for (const { labels, value } of samples) {
-    const fault = labels.fault ?? (labels.outcome === "ok" ? "none" : "server");
-    found[fault] = (found[fault] ?? 0) + value;
-  }
+  for (const { labels, value } of samples) found[labels.fault] = (found[labels.fault] ?? 0) + value;
   return found;
 }
 
