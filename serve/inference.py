@@ -86,7 +86,7 @@ class Inference:
         return Asked(request, deployed, bound, entry)
 
     def answered(self, asked: Asked) -> InferenceResponse | Turn:
-        """The live model's answer, or the `ServeError` in its place, or `CancelledError`.
+        """The live model's answer, or the `ServeError` in its place, or `CancelledError`; an answer is to be `written`.
 
         A turn, to be given to `again`, where its workers failed, and it may still be answered.
         """
@@ -101,11 +101,10 @@ class Inference:
                 self._count_failed(deployed, error)
                 raise
             return after
-        self._count(deployed, "ok")
         return _response(deployed, asked.bound, value)
 
     async def infer(self, request: InferenceRequest) -> InferenceResponse:
-        """The live model's answer, or a `ServeError`, however long it takes to read the request.
+        """The live model's answer, to be `written`, or a `ServeError`, however long it takes to read the request.
 
         Where its workers fail or are gone, and another release's are there, these are asked instead, once.
         """
@@ -130,7 +129,6 @@ class Inference:
                 self._count_failed(turn.deployed, error)
                 raise
         else:
-            self._count(turn.deployed, "ok")
             return _response(turn.deployed, bound, value)
         finally:
             self._in_flight -= 1
@@ -188,17 +186,40 @@ class Inference:
         """Whether it is to be written aside."""
         return self._aside.takes(_size(response))
 
+    def write(self, response: InferenceResponse, write: Callable[[InferenceResponse], Written]) -> Written:
+        """`write(response)`, of an answer that is not large; the request is counted by how that ends."""
+        try:
+            written = write(response)
+        except BaseException as error:
+            self._count(response.model, response.revision, outcome(error))
+            raise
+        self._count(response.model, response.revision, "ok")
+        return written
+
     async def written(
         self, request: InferenceRequest, response: InferenceResponse, write: Callable[[InferenceResponse], Written]
     ) -> Written:
-        """`write(response)`; made aside where the answer is large, `write` must be picklable."""
-        size = _size(response)
-        if not self._aside.takes(size):
-            return write(response)
-        told = response._replace(bound=response.bound._replace(value=_NOTHING))  # large too, and not asked for
-        allowed = _shorter(self._allowed(request), response.bound.timeout_seconds)
-        async with _within(response.model, request.received, allowed):
-            return await self._aside.run(size, write, told)
+        """The same of any answer; made aside where it is large, `write` must be picklable."""
+        if not self.is_large(response):
+            return self.write(response, write)
+        try:
+            written = await self.written_chunk(request, response, write)
+        except BaseException as error:
+            self._count(response.model, response.revision, outcome(error))
+            raise
+        self._count(response.model, response.revision, "ok")
+        return written
+
+    async def written_chunk(
+        self, request: InferenceRequest, chunk: InferenceResponse, write: Callable[[InferenceResponse], Written]
+    ) -> Written:
+        """The same of one of many: their stream is counted at its end."""
+        if not self.is_large(chunk):
+            return write(chunk)
+        told = chunk._replace(bound=chunk.bound._replace(value=_NOTHING))  # large too, and not asked for
+        allowed = _shorter(self._allowed(request), chunk.bound.timeout_seconds)
+        async with _within(chunk.model, request.received, allowed):
+            return await self._aside.run(_size(chunk), write, told)
 
     def refused(self, error: ServeError) -> None:
         """Count a request that was refused before any model was asked."""
@@ -231,10 +252,10 @@ class Inference:
 
     def _streamed(self, deployed: Deployed, outcome: str) -> None:
         self._in_flight -= 1
-        self._count(deployed, outcome)
+        self._count(deployed.snapshot.name, deployed.revision, outcome)
 
-    def _count(self, deployed: Deployed, outcome: str) -> None:
-        self._metrics.requests.count(deployed.snapshot.name, deployed.revision, outcome)
+    def _count(self, model: str, revision: str, outcome: str) -> None:
+        self._metrics.requests.count(model, revision, outcome)
 
     @contextlib.contextmanager
     def _counted(self, deployed: Deployed) -> Iterator[None]:
@@ -246,7 +267,7 @@ class Inference:
             raise
 
     def _count_failed(self, deployed: Deployed, error: BaseException) -> None:
-        self._count(deployed, outcome(error))
+        self._count(deployed.snapshot.name, deployed.revision, outcome(error))
 
     async def _bind(self, request: InferenceRequest, deployed: Deployed) -> tuple[Bound, float]:
         """What a worker takes, and the seconds, since it was received, that the request may take."""

@@ -23,13 +23,6 @@ class Reading(Protocol):
         """What a worker takes; `MalformedRequest` or `InvalidInputs` where the data is not that."""
 
 
-class ShortReading(Reading, Protocol):
-    """Data that may be read here and now although it is large."""
-
-    def short(self, signature: Signature) -> Bound | None:
-        """What `bind` gives, where that takes a millisecond or so; None where it takes longer, or can't be done."""
-
-
 class InferenceRequest(NamedTuple):
     """What a caller asks.
 
@@ -64,6 +57,11 @@ class InferenceResponse(NamedTuple):
     bound: Bound
     signature: Signature
     lineage: Lineage
+
+    @property
+    def revision(self) -> str:
+        """The commit that pinned the model."""
+        return dict(self.lineage)["x-model-revision"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 Both are on the event loop. To take a chunk is to ask for the next, so the model is at most one ahead of its
 caller. `over` is set once, with the outcome: "ok", "cancelled" (the caller left), or the code of the error that
-ended it.
+ended it, here or on its way to the caller.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ class Chunks:
     def __init__(self) -> None:
         self.over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.left = False
+        self._outcome = "ok"
         self._chunk: Value | None = None
         self._error: ServeError | None = None
         self._changed = asyncio.Event()
@@ -37,10 +38,11 @@ class Chunks:
             self._asked.set()
         return chunk
 
-    def close(self) -> None:
-        """The caller wants no more."""
-        self.left = True
-        self._asked.set()
+    def close(self, outcome: str = "cancelled") -> None:
+        """No more is wanted: the caller has left, or was told of an error of that code."""
+        if not self.left:
+            self.left, self._outcome = True, outcome
+            self._asked.set()
 
     async def wanted(self) -> bool:
         """Wait until the caller has taken the last chunk (True) or has left (False)."""
@@ -57,5 +59,5 @@ class Chunks:
         """The last word, where none was said."""
         if not self.over.done():
             self._error = error
-            self.over.set_result("cancelled" if self.left else error.code if error is not None else "ok")
+            self.over.set_result(error.code if error is not None and not self.left else self._outcome)
             self._changed.set()

@@ -88,7 +88,7 @@ class Endpoint:
                 self._tell_later(self._written(call, request, response), call, request, caller)
             else:
                 began = time.perf_counter()
-                answer = self._dialect.encode(call, response)
+                answer = self._inference.write(response, functools.partial(self._dialect.encode, call))
                 self._observe(request, response, answer, began)
                 caller.tell(answer)
         except asyncio.CancelledError:
@@ -177,7 +177,7 @@ class Endpoint:
 
         async def write(chunk: Value) -> bytes:
             now = request._replace(received=time.perf_counter())
-            return (await self._inference.written(now, stream.response(chunk), encode)).body
+            return (await self._inference.written_chunk(now, stream.response(chunk), encode)).body
 
         def refuse(error: ServeError) -> bytes:
             return self._dialect.refuse(error, call.request_id).body

@@ -135,11 +135,15 @@ class StreamAnswer:
         except StopAsyncIteration:
             yield self._form.end()
         except ServeError as error:
-            yield self._form.error(self.refuse(error))
+            yield self._refused(error)
         except Exception:  # a fault of ours: the log has it, the caller gets a sentence
             log.exception("stream failed unexpectedly", request_id=self.request_id)
-            told = InternalError("the server failed on this request; its log has the details")
-            yield self._form.error(self.refuse(told))
+            yield self._refused(InternalError("the server failed on this request; its log has the details"))
+
+    def _refused(self, error: ServeError) -> bytes:
+        """The last word; nothing more is asked of the model."""
+        self.stream.chunks.close(error.code)
+        return self._form.error(self.refuse(error))
 
     async def _piece(self, silence_seconds: float) -> bytes:
         try:
@@ -151,7 +155,7 @@ class StreamAnswer:
 
     async def _say_stopped(self, send: Send) -> None:
         """The last word where the server stops and waits no longer; unsaid where the caller does not read."""
-        told = self._form.error(self.refuse(NotReady("the server is stopping: try again")))
+        told = self._refused(NotReady("the server is stopping: try again"))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WORD_SECONDS):
                 await send({"type": "http.response.body", "body": told})

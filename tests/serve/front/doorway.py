@@ -71,7 +71,7 @@ class Said:
 
 
 class Plain:
-    """A dialect of texts: 'nonsense' is refused, 'riddle' too much to read, 'split' too much to say."""
+    """A dialect of texts: 'nonsense' is refused, 'riddle' too much to read, 'mumble' to write, 'split' to say."""
 
     name = "plain"
 
@@ -85,6 +85,8 @@ class Plain:
 
     def encode(self, _: Call, response: InferenceResponse) -> Answer:
         text = bytes(response.value.parts[0].data)
+        if b"mumble" in text:
+            raise ZeroDivisionError("mumble")
         more = (("x-more", "a\r\nx-split: yes"),) if b"split" in text else ()
         return Answer(200, "text/plain", text, (*response.lineage, *more))
 
@@ -138,8 +140,6 @@ class Teller:
         except BaseException as error:
             self.outcomes.append(getattr(error, "code", "cancelled"))
             raise
-        else:
-            self.outcomes.append("ok")
         finally:
             self._stirred.set()
         return InferenceResponse("teller", told, asked.bound, SIGNATURE, LINEAGE)
@@ -155,7 +155,6 @@ class Teller:
         bound = request.reading.bind(SIGNATURE)
         self._record(bytes(bound.value.parts[0].data), request)
         await self._held_aside()
-        self.outcomes.append("ok")
         return InferenceResponse("teller", bound.value, bound, SIGNATURE, LINEAGE)
 
     async def stream(self, request: InferenceRequest) -> InferenceStream:
@@ -168,10 +167,22 @@ class Teller:
     def is_large(self, response: InferenceResponse) -> bool:
         return response.value.parts[0].data.startswith(b"large")
 
+    def write(self, response: InferenceResponse, write: Any) -> Any:
+        try:
+            written = write(response)
+        except BaseException:
+            self.outcomes.append("fault")
+            raise
+        self.outcomes.append("ok")
+        return written
+
     async def written(self, _: InferenceRequest, response: InferenceResponse, write: Any) -> Any:
         if self.is_large(response):
             await self._held_aside()
-        return write(response)
+        return self.write(response, write)
+
+    async def written_chunk(self, _: InferenceRequest, chunk: InferenceResponse, write: Any) -> Any:
+        return write(chunk)
 
     def refused(self, error: ServeError) -> None:
         self.outcomes.append(error.code)

@@ -75,7 +75,7 @@ async def test_a_refusal_is_told_in_the_dialect_and_counted_once(
     await still_sane(caller)
 
 
-@pytest.mark.parametrize("text", [b"riddle", b"fault"])
+@pytest.mark.parametrize("text", [b"riddle", b"fault", b"mumble"])
 async def test_a_fault_of_ours_is_told_as_one_and_the_connection_goes_on(caller: Caller, text: bytes) -> None:
     await caller.send(post(text))
     reply = await caller.reply()

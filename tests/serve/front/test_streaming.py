@@ -141,7 +141,9 @@ async def test_a_fault_of_ours_is_told_and_closes_the_stream(chunks: Chunks, cli
     ours = StreamAnswer(SSE, answer(chunks).stream, write, lambda error: b'{"code":"%b"}' % error.code.encode())
     await ours.send(client.send, client.receive)
     assert client.pieces == [b'event: error\ndata: {"code":"internal_error"}\n\n', b""]
-    assert chunks.left
+    assert not await chunks.wanted()
+    chunks.end()
+    assert await chunks.over == "internal_error"
 
 
 async def test_a_caller_that_leaves_closes_the_stream_at_once(chunks: Chunks, client: Client) -> None:
@@ -200,7 +202,8 @@ async def test_a_server_that_stops_says_so_as_its_last_word(chunks: Chunks, clie
     await sending
     assert client.pieces[1:] == [b'event: error\ndata: {"code":"not_ready"}\n\n']
     assert client.ended
-    assert chunks.left
+    chunks.end()
+    assert await chunks.over == "not_ready"
 
 
 @pytest.mark.parametrize(
