@@ -24,7 +24,7 @@ from serve.front.bodies import too_large
 from serve.front.crowd import Crowd
 from serve.front.dialect import Answer
 from serve.front.pace import Pace
-from serve.front.status import PROBLEM_TYPE, problem, retry_after, status
+from serve.front.schemas.predict import refused
 from serve.front.written import whole
 from serve.journey import Journey, begin, made
 
@@ -67,7 +67,7 @@ class Connection(HttpToolsProtocol):
         address = str((transport.get_extra_info("peername") or ("",))[0])
         if not self._crowd.enter(self, address):
             name = made().id
-            transport.write(whole(_told(TooManyConnections(), name), (), False, name))
+            transport.write(whole(refused(TooManyConnections(), name), (), False, name))
             transport.close()
             return
         super().connection_made(transport)
@@ -194,7 +194,7 @@ class Connection(HttpToolsProtocol):
     def refusal(self, error: ServeError, request_id: str) -> Answer:
         """The answer to what can't be read; it is counted."""
         self._crowd.count(error.code)
-        return _told(error, request_id)
+        return refused(error, request_id)
 
     def write_last(self, error: ServeError) -> None:
         """Write a refusal, and hang up."""
@@ -276,8 +276,3 @@ class Connection(HttpToolsProtocol):
             log.error("request failed unexpectedly", exc_info=cause)
             return InternalError("the server failed on this request; its log has the details")
         return MalformedRequest("this is no HTTP/1.1 request; see RFC 9112")
-
-
-def _told(error: ServeError, request_id: str) -> Answer:
-    """A refusal where no dialect is known."""
-    return Answer(status(error), PROBLEM_TYPE, problem(error, request_id), retry_after(error))

@@ -12,6 +12,7 @@ from collections.abc import Coroutine
 from typing import Any, Protocol, TypeVar
 
 import structlog
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from serve.batch.reply import Reply
@@ -237,3 +238,8 @@ async def respond(send: Send, answer: Answer) -> None:
     ]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
+
+
+def response(answer: Answer) -> Response:
+    """The same for a route that returns its answer."""
+    return Response(answer.body, answer.status, dict(answer.headers), answer.content_type)

@@ -16,8 +16,8 @@ from serve.errors import Forbidden, ServeError
 from serve.front.dialect import Answer, request_id
 from serve.front.endpoint import Endpoint, respond
 from serve.front.needs import NEEDS
-from serve.front.schemas import open_inference
-from serve.front.status import CHALLENGE, PROBLEM_TYPE, problem, retry_after, status
+from serve.front.schemas import open_inference, predict
+from serve.front.status import CHALLENGE
 
 log = structlog.get_logger()
 
@@ -56,9 +56,4 @@ def _refusal(route: Route | Mount) -> Refuse:
     """How a route refuses."""
     if isinstance(route, Route) and isinstance(route.endpoint, Endpoint):
         return route.endpoint.refuse
-    return open_inference.refused if route.path.startswith("/v2") else refused
-
-
-def refused(error: ServeError, request_id: str = "") -> Answer:
-    """As our own routes refuse."""
-    return Answer(status(error), PROBLEM_TYPE, problem(error, request_id), retry_after(error))
+    return open_inference.refused if route.path.startswith("/v2") else predict.refused

@@ -20,8 +20,10 @@ from serve.artifact.history import Release
 from serve.artifact.pin import Pin
 from serve.errors import MalformedRequest, ReleaseNotFound, ServeError
 from serve.front.describe import shown
+from serve.front.dialect import request_id
+from serve.front.endpoint import response
+from serve.front.schemas.predict import refused
 from serve.front.scoring import Handler
-from serve.front.status import PROBLEM_TYPE, problem, status
 from serve.rollout import Rollout
 
 _USUAL, _MOST = 50, 500
@@ -92,17 +94,17 @@ def handlers(past: Past) -> Mapping[str, Handler]:
     async def releases(request: Request) -> Response:
         limit = request.query_params.get("limit", str(_USUAL))
         if _LIMIT.fullmatch(limit) is None or int(limit) > _MOST:
-            return _refused(MalformedRequest(f"limit must be a whole number from 1 to {_MOST}"))
+            return _refused(request, MalformedRequest(f"limit must be a whole number from 1 to {_MOST}"))
         return JSONResponse(await past.releases(int(limit)))
 
     async def release(request: Request) -> Response:
         try:
             return JSONResponse(await past.release(request.path_params["revision"]))
         except ServeError as error:
-            return _refused(error)
+            return _refused(request, error)
 
     return {"/history": releases, "/history/{revision}": release}
 
 
-def _refused(error: ServeError) -> Response:
-    return Response(problem(error), status(error), media_type=PROBLEM_TYPE)
+def _refused(request: Request, error: ServeError) -> Response:
+    return response(refused(error, request_id(request.scope)))

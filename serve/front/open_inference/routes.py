@@ -11,9 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serve.errors import RouteNotFound, ServeError
-from serve.front.dialect import Answer
-from serve.front.endpoint import respond
+from serve.errors import MethodNotAllowed, RouteNotFound, ServeError
+from serve.front.endpoint import respond, response
 from serve.front.open_inference import metadata
 from serve.front.readiness import Readiness
 from serve.front.schemas.open_inference import refused
@@ -36,7 +35,7 @@ def routes(
             try:
                 return tell(inference.find(request.path_params["name"], request.path_params.get("version")))
             except ServeError as error:
-                return _response(refused(error))
+                return response(refused(error))
 
         return handler
 
@@ -61,7 +60,7 @@ def routes(
         _VERSION: model,
         f"{_VERSION}/ready": model_ready,
         f"{_VERSION}/infer": infer,
-        "/v2/repository/index": Index(rollout),
+        "/v2/repository/index": Index(rollout, readiness),
         "/v2/{rest:path}": Elsewhere(),
     }
 
@@ -69,12 +68,20 @@ def routes(
 class Index:
     """What Triton's clients ask, by POST, of a server's repository: the models that are live."""
 
-    def __init__(self, rollout: Rollout) -> None:
-        self._rollout = rollout
+    def __init__(self, rollout: Rollout, readiness: Readiness) -> None:
+        self._rollout, self._readiness = rollout, readiness
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        models = [_entry(name, one) for name, one in self._rollout.models.items()]
-        await JSONResponse(models)(scope, receive, send)
+        if scope["method"] != "POST":
+            told = f"{scope['path']} takes POST, not {scope['method']}"
+            return await respond(send, refused(MethodNotAllowed(told)))
+        await JSONResponse([self._entry(one) for one in self._rollout.models.values()])(scope, receive, send)
+
+    def _entry(self, one: Deployed) -> dict[str, Any]:
+        ready = self._readiness.of(one)
+        reason = "" if ready else "the server is stopping" if self._readiness.stopping else "no worker is ready"
+        state = "READY" if ready else "UNAVAILABLE"
+        return {"name": one.snapshot.name, "version": one.versions[0], "state": state, "reason": reason}
 
 
 class Elsewhere:
@@ -85,15 +92,5 @@ class Elsewhere:
         await respond(send, refused(RouteNotFound(told)))
 
 
-def _entry(name: str, one: Deployed) -> dict[str, Any]:
-    ready = one.pool.alive > 0
-    reason = "" if ready else "no worker is ready"
-    return {"name": name, "version": one.versions[0], "state": "READY" if ready else "UNAVAILABLE", "reason": reason}
-
-
 def _readiness(body: dict[str, Any]) -> JSONResponse:
     return JSONResponse(body, 200 if body["ready"] else 503)
-
-
-def _response(answer: Answer) -> Response:
-    return Response(answer.body, answer.status, dict(answer.headers), answer.content_type)

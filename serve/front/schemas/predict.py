@@ -27,6 +27,10 @@ class Predict:
         return Answer(200, kind, formats.write(kind, response), response.lineage)
 
     def refuse(self, error: ServeError, request_id: str = "") -> Answer:
-        code = status(error)
-        allow = (("allow", "POST"),) if code == 405 else ()
-        return Answer(code, PROBLEM_TYPE, problem(error, request_id), (*retry_after(error), *allow))
+        answer = refused(error, request_id)
+        return answer._replace(headers=(*answer.headers, ("allow", "POST"))) if answer.status == 405 else answer
+
+
+def refused(error: ServeError, request_id: str = "") -> Answer:
+    """The answer in place of any other, on all routes of ours, and where no route is known."""
+    return Answer(status(error), PROBLEM_TYPE, problem(error, request_id), retry_after(error))

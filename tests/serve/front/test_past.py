@@ -11,10 +11,13 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from serve.artifact.fetch import PullLimits
 from serve.artifact.history import pin_at
+from serve.front.dialect import JOURNEY
 from serve.front.past import Past, handlers
+from serve.journey import Journey
 from serve.rollout import Rollout
 from tests.forms import FULL
 from tests.releases import WEIGHTS, Releases, Spec
@@ -50,8 +53,12 @@ def past(releases: Releases, state: str = "state", live: str = "") -> Past:
 
 
 def client(asked: Past) -> httpx.AsyncClient:
-    routes = [Route(path, handler) for path, handler in handlers(asked).items()]
-    return httpx.AsyncClient(transport=httpx.ASGITransport(Starlette(routes=routes)), base_url="http://here")
+    app = Starlette(routes=[Route(path, handler) for path, handler in handlers(asked).items()])
+
+    async def named(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, JOURNEY: Journey("order-7")}, receive, send)
+
+    return httpx.AsyncClient(transport=httpx.ASGITransport(named), base_url="http://here")
 
 
 async def got(asked: Past, path: str) -> Any:
@@ -89,6 +96,7 @@ async def test_another_limit_is_refused(made: tuple[Releases, list[str]], limit:
     async with client(past(made[0])) as session:
         answer = await session.get(f"/history?limit={limit}")
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
+    assert answer.json()["request_id"] == "order-7"
 
 
 async def test_a_change_is_told_of_releases_that_are_not_on_this_machine_without_their_weights(
@@ -125,6 +133,7 @@ async def test_a_revision_that_is_no_release_is_404(made: tuple[Releases, list[s
     async with client(past(made[0])) as session:
         answer = await session.get(f"/history/{revision}")
     assert (answer.status_code, answer.json()["code"]) == (404, "release_not_found")
+    assert answer.json()["request_id"] == "order-7"
 
 
 @FULL

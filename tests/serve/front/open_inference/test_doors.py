@@ -12,15 +12,19 @@ import pytest
 from structlog.testing import capture_logs
 
 from serve.app import build, make_metrics, make_rollout
+from serve.artifact.pin import Pin
 from serve.aside import Aside
 from serve.front.bodies import Bodies
 from serve.front.crowd import Crowd
 from serve.front.grpc import open_inference_pb2 as pb
 from serve.front.grpc import server
+from serve.front.open_inference.routes import Index
 from serve.front.readiness import Readiness
 from serve.inference import Inference
+from serve.loader import Deployed, Live
 from serve.settings import ArtifactSettings, Settings
 from serve.shutdown import Shutdown
+from tests.fakes import FakePool, FakeSnapshot
 from tests.forms import within
 from tests.serve.front.doorway import GENEROUS
 
@@ -74,6 +78,7 @@ async def channel(address: str) -> AsyncIterator[grpc.aio.Channel]:
         ("/v2/models/m/ready", 503, {"error": "no release is live yet: see /health/ready"}),
         ("/v2/models/m/versions/abcdef0/ready", 503, {"error": "no release is live yet: see /health/ready"}),
         ("/v2/models/m/infer", 405, {"error": "/v2/models/m/infer takes POST, not GET"}),
+        ("/v2/repository/index", 405, {"error": "/v2/repository/index takes POST, not GET"}),
         (
             "/v2/models/m/config",
             404,
@@ -95,6 +100,26 @@ async def test_the_repository_holds_nothing_before_a_release_is_live(http: httpx
     assert (await http.post("/v2/repository/models/m/load")).status_code == 404
     answer = await http.post("/v2/models/m/infer", content=b"{}")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+async def test_the_repository_says_of_each_model_whether_it_is_to_be_asked(settings: Settings) -> None:
+    rollout, shutdown, pool = make_rollout(settings, make_metrics()), Shutdown(0.0, 1.0), FakePool("m")
+    deployed = Deployed(FakeSnapshot("m", f"sha256:{'0' * 64}"), "abc", pool, "now", ())  # type: ignore[arg-type]
+    rollout.live = Live(Pin("", 0, 0, ()), {"m": deployed})
+    index = httpx.ASGITransport(Index(rollout, Readiness(rollout, shutdown)))
+
+    async def told() -> dict[str, str]:
+        async with httpx.AsyncClient(transport=index, base_url="http://pinion") as client:
+            (one,) = (await client.post("/v2/repository/index")).json()
+        return {name: one[name] for name in ("name", "version", "state", "reason")}
+
+    known = {"name": "m", "version": "0" * 12}
+    assert await told() == {**known, "state": "READY", "reason": ""}
+    pool.alive = 0
+    assert await told() == {**known, "state": "UNAVAILABLE", "reason": "no worker is ready"}
+    pool.alive = 1
+    shutdown.begin()
+    assert await told() == {**known, "state": "UNAVAILABLE", "reason": "the server is stopping"}
 
 
 async def test_a_json_length_that_is_no_number_is_refused(http: httpx.AsyncClient) -> None:
