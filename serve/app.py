@@ -7,9 +7,9 @@ import asyncio
 import contextlib
 import functools
 import math
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, disable_created_metrics
@@ -46,7 +46,19 @@ from serve.systemd import Systemd
 from serve.worker.confinement import Confinement
 from serve.worker.pool import PoolLimits
 
-Work = Callable[[], Coroutine[Any, Any, None]]
+
+@dataclass(frozen=True, slots=True)
+class _Rooms:
+    """What the doors of one server lead to; `release` is the server's own version."""
+
+    rollout: Rollout
+    readiness: Readiness
+    inference: Inference
+    bodies: Bodies
+    metrics: Metrics
+    access: Access
+    shutdown: Shutdown
+    release: str
 
 
 def build(
@@ -62,7 +74,7 @@ def build(
     It counts whom `crowd` refuses, notes in `attempts` what is tried, and tells `systemd` how it stands. Its
     `state.rollout` is what is live.
     """
-    access, systemd = access or Access(), systemd or Systemd()
+    access, systemd, release = access or Access(), systemd or Systemd(), version("pinion-serve")
     metrics = make_metrics()
     crowd.count = functools.partial(metrics.requests.count, "", "")
     rollout = make_rollout(settings, metrics, attempts)
@@ -70,7 +82,7 @@ def build(
     inference = make_inference(settings, rollout, metrics, aside)
     readiness = Readiness(rollout, shutdown)
     bodies = Bodies(settings.http.max_body_bytes, settings.http.max_held_bytes)
-    release = version("pinion-serve")
+    rooms = _Rooms(rollout, readiness, inference, bodies, metrics, access, shutdown, release)
     observers = Observers(settings, metrics, release)
     looking = vitals.Vitals(metrics, settings.state)
     vitals.tell(metrics, rollout, readiness, crowd, bodies, access)
@@ -78,36 +90,33 @@ def build(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        watched = app.state.watch
-        door = _grpc_door(settings, rollout, readiness, inference, bodies, release, shutdown, access, metrics, watched)
+        door = _grpc_door(settings, rooms, app.state.watch)
         told = systemd.told(functools.partial(standing, rollout, shutdown))
         following = _following(settings, rollout, shutdown, aside)
         async with following, observers.open(), access.followed(), looking.followed(), door, told:
             yield
 
-    infer = Endpoint(inference, metrics, OpenInference(bodies.max_bytes), bodies)
-    endpoints: dict[str, ASGIApp | scoring.Handler] = {
-        **_predicting(inference, metrics, bodies),
-        **scoring.handlers(readiness, inference),
-        **past.handlers(past.Past(make_store(settings), make_pull_limits(settings), rollout)),
-        **open_inference.routes(rollout, readiness, inference, infer, release),
-    }
-    default_model = settings.rollout.default_model
+    endpoints, default_model = _endpoints(settings, rooms), settings.rollout.default_model
     app = application(rollout, readiness, endpoints, metrics, lifespan, release, default_model, access.gate)
     app.state.watch = observers.watch(app, access.gate)
     app.state.rollout = rollout
     return app
 
 
-def _predicting(inference: Inference, metrics: Metrics, bodies: Bodies) -> dict[str, ASGIApp]:
-    """What answers /predict and /invocations."""
-    predict = Endpoint(inference, metrics, Predict(), bodies)
-    invocations = Endpoint(inference, metrics, Invocations(), bodies)
+def _endpoints(settings: Settings, rooms: _Rooms) -> dict[str, ASGIApp | scoring.Handler]:
+    """What answers where, but for what FastAPI itself has."""
+    inference, bodies = rooms.inference, rooms.bodies
+    predict = Endpoint(inference, rooms.metrics, Predict(), bodies)
+    invocations = Endpoint(inference, rooms.metrics, Invocations(), bodies)
+    infer = Endpoint(inference, rooms.metrics, OpenInference(bodies.max_bytes), bodies)
     return {
         "/predict": predict,
         "/models/{name}/predict": predict,
         "/invocations": invocations,
         "/models/{name}/invocations": invocations,
+        **scoring.handlers(rooms.readiness, inference),
+        **past.handlers(past.Past(make_store(settings), make_pull_limits(settings), rooms.rollout)),
+        **open_inference.routes(rooms.rollout, rooms.readiness, inference, infer, rooms.release),
     }
 
 
@@ -144,16 +153,7 @@ async def _close(rollout: Rollout, shutdown: Shutdown) -> None:
 
 
 def _grpc_door(
-    settings: Settings,
-    rollout: Rollout,
-    readiness: Readiness,
-    inference: Inference,
-    bodies: Bodies,
-    release: str,
-    shutdown: Shutdown,
-    access: Access,
-    metrics: Metrics,
-    watched: Watch | None,
+    settings: Settings, rooms: _Rooms, watched: Watch | None
 ) -> contextlib.AbstractAsyncContextManager[None]:
     """Open where a port for it is set."""
     http = settings.http
@@ -161,9 +161,10 @@ def _grpc_door(
         return contextlib.nullcontext()
     from serve.front.grpc import server as grpc  # 20 MB, which most servers never need
 
-    service = grpc.Service(rollout, readiness, inference, bodies, release, metrics, access.gate, watched)
+    gate, certificates = rooms.access.gate, rooms.access.certificates
+    service = grpc.Service(rooms.readiness, rooms.inference, rooms.bodies, rooms.release, rooms.metrics, gate, watched)
     limits = grpc.CallLimits(http.max_body_bytes, http.max_connections, http.header_timeout_seconds)
-    return grpc.listening(service, http.host, http.grpc_port, limits, shutdown, access.certificates)
+    return grpc.listening(service, http.host, http.grpc_port, limits, rooms.shutdown, certificates)
 
 
 def make_inference(settings: Settings, rollout: Rollout, metrics: Metrics, aside: Aside) -> Inference:

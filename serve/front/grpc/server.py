@@ -19,7 +19,7 @@ from google.protobuf.message import DecodeError
 from serve.access.certificates import Certificates
 from serve.access.gate import Gate
 from serve.access.scope import Need
-from serve.errors import InternalError, MalformedRequest, ServeError
+from serve.errors import InternalError, MalformedRequest, NotReady, ServeError
 from serve.front.bodies import Bodies
 from serve.front.grpc import messages
 from serve.front.grpc import open_inference_pb2 as pb
@@ -33,7 +33,6 @@ from serve.journey import HEADER, Journey, begin
 from serve.metrics import Metrics
 from serve.observe.watch import Watch
 from serve.request import InferenceRequest
-from serve.rollout import Rollout
 from serve.shutdown import Shutdown
 
 log = structlog.get_logger()
@@ -63,7 +62,7 @@ class CallLimits(NamedTuple):
     begin_seconds: float
 
 
-# What each call asks of its caller, as `serve.front.guard` has it for the same over HTTP.
+# What each call asks of its caller, as `serve.front.needs` has it for the same over HTTP.
 NEEDS = {
     "ServerLive": Need.NOTHING,
     "ServerReady": Need.NOTHING,
@@ -79,7 +78,6 @@ class Service:
 
     def __init__(
         self,
-        rollout: Rollout,
         readiness: Readiness,
         inference: Inference,
         bodies: Bodies,
@@ -88,7 +86,7 @@ class Service:
         gate: Gate | None = None,
         watch: Watch | None = None,
     ) -> None:
-        self._rollout, self._readiness, self._inference = rollout, readiness, inference
+        self._readiness, self._inference = readiness, inference
         self._timed = Timed(inference, metrics, "grpc")
         self._bodies, self._version, self._gate, self._watch = bodies, version, gate, watch
 
@@ -132,9 +130,10 @@ class Service:
         return pb.ServerReadyResponse(ready=self._readiness.ready)
 
     async def model_ready(self, asked: pb.ModelReadyRequest, called: Called) -> pb.ModelReadyResponse:
-        if not self._rollout.models:
+        try:
+            deployed = self._inference.find(asked.name, asked.version or None)
+        except NotReady:
             return pb.ModelReadyResponse(ready=False)
-        deployed = self._inference.find(asked.name, asked.version or None)
         return pb.ModelReadyResponse(ready=self._readiness.of(deployed))
 
     async def server_metadata(self, _: pb.ServerMetadataRequest, called: Called) -> pb.ServerMetadataResponse:

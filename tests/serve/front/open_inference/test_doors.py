@@ -49,7 +49,7 @@ def service(settings: Settings) -> server.Service:
     rollout = make_rollout(settings, metrics)
     inference = Inference(rollout, metrics, Aside(1), default_model=None, max_rows=10, timeout_seconds=1.0)
     readiness = Readiness(rollout, Shutdown(0.0, 1.0))
-    return server.Service(rollout, readiness, inference, Bodies(1000, 1000), "1.2.3", metrics)
+    return server.Service(readiness, inference, Bodies(1000, 1000), "1.2.3", metrics)
 
 
 LIMITS = server.CallLimits(message_bytes=1000, calls=100, begin_seconds=1.0)
