@@ -34,7 +34,7 @@ async def push(
 
     `pinned` says the same of them in words; `work` is where scratch folders may be made.
     """
-    with dvc.checkout(store.repo, work) as checkout:
+    async with dvc.checkout(store.repo, work) as checkout:
         for name, folder in models.items():
             await asyncio.to_thread(shutil.copytree, folder, checkout.folder / FOLDER / name)
         await dvc.run(checkout, "add", FOLDER, timeout_seconds=seconds)
@@ -49,7 +49,7 @@ async def push(
 
 async def read_back(store: Store, pushed: Pin, work: Path, seconds: float) -> None:
     """Pull `pushed` with an empty cache, from the remote alone, and hash every model of it; or `PromotionRefused`."""
-    with dvc.checkout(store.repo, work, private_cache=True) as checkout:
+    async with dvc.checkout(store.repo, work, private_cache=True) as checkout:
         (checkout.folder / FILENAME).write_bytes(pin.write(pushed))
         try:
             await fetch.pull(checkout, pushed, PullLimits(seconds))

@@ -79,7 +79,7 @@ async def _brought(store: Store, pin: Pin, models: list[PinnedModel], limits: Pu
     private = not scratch.writable(store.state)
     if not pin.oid:
         raise PullFailed("no commit here pins what is live, so where its files are is not known")
-    with dvc.checkout(store.repo, store.state, settings, private_cache=private) as checkout:
+    async with dvc.checkout(store.repo, store.state, settings, private_cache=private) as checkout:
         (checkout.folder / FILENAME).write_bytes(write(pin))
         listing = await fetch.listed(checkout, pin, limits)
         oids = _small(listing, models)

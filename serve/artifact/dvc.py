@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,21 +43,24 @@ class Scratch:
         return cache.place(self.cache, oid)
 
 
-@contextlib.contextmanager
-def checkout(
+@contextlib.asynccontextmanager
+async def checkout(
     repo: Path, state: Path, settings: Settings | None = None, private_cache: bool = False
-) -> Iterator[Scratch]:
+) -> AsyncIterator[Scratch]:
     """A scratch checkout below `state`, removed at the end; with an empty cache of its own where asked.
 
     `settings` are those that DVC runs with: the repository's own where none are given, as only its author may.
     """
     settings = settings or of_author(repo)
-    with scratch.folder(state) as folder:
+    folder = scratch.make(state)
+    try:
         place = folder / ".cache" if private_cache else settings.cache or state / "cache"
         ours = {"core": {"site_cache_dir": str(folder / ".site")}, "cache": {"dir": str(place)}}
         (folder / ".dvc").mkdir()
         configuration.write(configuration.merged(settings.configuration, ours), folder / ".dvc" / "config")
         yield Scratch(folder, place, settings.remote, settings.scheme in ("s3", "gs", "azure"))
+    finally:
+        await asyncio.to_thread(scratch.remove, folder)  # as many files as were pinned, where a pull failed
 
 
 async def run(where: Scratch, *arguments: str, timeout_seconds: float, within: Bounds | None = None) -> str:

@@ -76,7 +76,7 @@ async def fetch(store: Store, pin: Pin, limits: PullLimits, told: Callable[[int]
     settings = await asyncio.to_thread(store.settings)
     if settings.ignored:
         log.warning("settings of the repository ignored", keys=list(settings.ignored))
-    with dvc.checkout(store.repo, store.state, settings) as scratch:
+    async with dvc.checkout(store.repo, store.state, settings) as scratch:
         (scratch.folder / FILENAME).write_bytes(write(pin))
         await asyncio.to_thread(cache.sweep, scratch.cache)
         pinned = await pull(scratch, pin, limits, told)

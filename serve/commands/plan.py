@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-import structlog
 import typer
 
 from serve import app as composition
 from serve import log as logging
 from serve.artifact import details, history
 from serve.artifact.changes import Changes
-from serve.artifact.fetch import Store
 from serve.artifact.pin import FILENAME, Pin, read
 from serve.artifact.snapshot import Snapshot
 from serve.artifact.watch import look
@@ -28,8 +26,6 @@ from serve.commands.serving import state
 from serve.errors import PinUnreadable, RolloutFailed
 from serve.settings import Settings
 from serve.worker import environment
-
-log = structlog.get_logger()
 
 POSSIBLE, IMPOSSIBLE, BREAKING = 0, 1, 3
 
@@ -103,7 +99,7 @@ async def _found(
     settings: Settings, before: Side, after: Side, quick: bool
 ) -> tuple[Changes, list[dict[str, Any]], str]:
     """What changes, what each model still needs, and why it could not be checked out ('': it could)."""
-    store = Store(settings.repo, settings.state, settings.artifact.remote)
+    store = composition.make_store(settings)
     models, problem = list[dict[str, Any]](), ""
     if not quick and after.pin is not None:
         with state(settings):
@@ -122,7 +118,7 @@ async def _found(
 def _needs(one: Snapshot, settings: Settings) -> dict[str, Any]:
     """Whether a verified model's environment is there already."""
     there = environment.complete(one.recipe, settings.state)
-    here = settings.worker.environment == "auto" and not one.recipe.hashes and environment.satisfied_here(one.recipe)
+    here = environment.is_servers_own(one.recipe, settings.worker.environment)
     told = "the server's own" if here else "there" if there else "to be made"
     packages = len(one.recipe.requirements)
     return {"name": one.name, "digest": one.digest, "verified": True, "environment": told, "packages": packages}

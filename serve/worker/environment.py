@@ -52,7 +52,7 @@ async def interpreter(
     Of wheels alone, so that nothing runs as they are installed, unless `from_source`. Raises `EnvironmentFailed` where
     that Python can't be had or a package can't be installed. `told` hears what uv says it does.
     """
-    if policy is EnvironmentPolicy.AUTO and not recipe.hashes and satisfied_here(recipe):
+    if await asyncio.to_thread(is_servers_own, recipe, policy):  # it reads a file of each package
         return Path(sys.executable)
     require_supported(recipe)
     folder = place(recipe, state)
@@ -83,6 +83,11 @@ def digest(recipe: Recipe) -> str:
     """Names an environment: Python's minor version, this platform, every requirement and its hashes, hashed (hex)."""
     text = "\n".join((recipe.python_minor, platform.machine(), sys.platform, *recipe.requirements, *recipe.hashes))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def is_servers_own(recipe: Recipe, policy: EnvironmentPolicy) -> bool:
+    """Whether a model of this recipe runs in the server's own environment."""
+    return policy is EnvironmentPolicy.AUTO and not recipe.hashes and satisfied_here(recipe)
 
 
 def satisfied_here(recipe: Recipe) -> bool:

@@ -84,7 +84,7 @@ REASONS: dict[Spoil, tuple[str, str]] = {
 
 async def pin_unrehearsed(repository: Repository, staged: Path) -> None:
     """Pin a spoilt folder, past the gate that would refuse it; models.dvc alone changes, as on a checkout."""
-    with dvc.checkout(repository.folder, repository.state) as scratch:
+    async with dvc.checkout(repository.folder, repository.state) as scratch:
         shutil.copytree(staged, scratch.folder / pin.FOLDER / "oracle")
         await dvc.run(scratch, "add", pin.FOLDER, timeout_seconds=60)
         await dvc.run(scratch, "push", pin.FILENAME, timeout_seconds=60)

@@ -43,7 +43,7 @@ async def test_every_pin_in_history_resolves_from_the_remote_in_git(clone: Path,
     assert len(releases) >= 3
     for release in releases:
         assert release.pin is not None
-        with dvc.checkout(clone, tmp_path / "state", private_cache=True) as scratch:
+        async with dvc.checkout(clone, tmp_path / "state", private_cache=True) as scratch:
             (scratch.folder / pin.FILENAME).write_bytes(pin.write(release.pin))
             await dvc.run(scratch, "pull", pin.FILENAME, timeout_seconds=60)
             for model in release.pin.models:

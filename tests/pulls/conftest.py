@@ -25,7 +25,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Pinned:
     digest = verify.tree_digest(verify.manifest(tree(root / "staged", files)))
 
     async def push() -> Pin:
-        with dvc.checkout(repo, root / "state") as scratch:
+        async with dvc.checkout(repo, root / "state") as scratch:
             shutil.copytree(root / "staged", scratch.folder / "models" / "digits")
             await dvc.run(scratch, "add", "models", timeout_seconds=120)
             await dvc.run(scratch, "push", "models.dvc", timeout_seconds=120)

@@ -21,7 +21,7 @@ _MOST_NAMED = 5
 
 async def obtainable(settings: Settings, pin: Pin) -> list[Check]:
     """The remote, then the environment of each model that could be read."""
-    store = Store(settings.repo, settings.state, settings.artifact.remote)
+    store = composition.make_store(settings)
     limits = composition.make_pull_limits(settings)
     here = await asyncio.to_thread(lambda: all(store.snapshot(model).is_dir() for model in pin.models))
     found = [await _remote(store, pin, limits, here)]
@@ -56,7 +56,7 @@ async def _remote(store: Store, pin: Pin, limits: PullLimits, here: bool) -> Che
 async def _missing(store: Store, pin: Pin, limits: PullLimits) -> list[str]:
     """The pinned files that the remote has not, asked of DVC, which downloads nothing for it but the listing."""
     settings = await asyncio.to_thread(store.settings)
-    with dvc.checkout(store.repo, store.state, settings, private_cache=True) as checkout:
+    async with dvc.checkout(store.repo, store.state, settings, private_cache=True) as checkout:
         (checkout.folder / FILENAME).write_bytes(write(pin))
         await fetch.listed(checkout, pin, limits)
         # Not `dvc status --cloud`: that takes a remote which has the listing to have all that stands in it.
@@ -70,11 +70,7 @@ async def _environment(one: Snapshot, settings: Settings) -> Check:
     """Whether a model's interpreter is there, or its packages can be had."""
     name, recipe = "environment", one.recipe
     told = f"{one.name}: Python {recipe.python_minor}, {len(recipe.requirements)} packages"
-    if (
-        settings.worker.environment == "auto"
-        and not settings.trust.require_hashes
-        and environment.satisfied_here(recipe)
-    ):
+    if not settings.trust.require_hashes and environment.is_servers_own(recipe, settings.worker.environment):
         return good(name, f"{told}, the server's own")
     if environment.complete(recipe, settings.state):
         return good(name, f"{told}, there")

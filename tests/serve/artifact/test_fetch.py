@@ -6,7 +6,26 @@ from pathlib import Path
 
 import pytest
 
+from serve.artifact import dvc
 from serve.artifact.fetch import _to_its_end, freeze
+from tests.repositories import new_repository
+
+
+async def test_the_event_loop_turns_while_what_a_failed_pull_left_is_removed(tmp_path: Path) -> None:
+    repo, turns = new_repository(tmp_path / "repo"), 0
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    turning = asyncio.create_task(turn())
+    async with dvc.checkout(repo, tmp_path / "state") as checkout:
+        (checkout.folder / "half").write_bytes(b"")
+        before = turns
+    assert (turns > before, list((tmp_path / "state" / "scratch").iterdir())) == (True, [])
+    turning.cancel()
 
 
 async def test_cancelled_work_in_a_thread_ends_before_its_folder_may_be_removed() -> None:
