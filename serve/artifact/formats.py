@@ -36,6 +36,9 @@ _DAMAGED = (
     zlib.error,
     lzma.LZMAError,
     SyntaxError,
+    RuntimeError,  # a zip archive is encrypted, or of a compression that is not known here
+    KeyError,  # the head of an array is Python, and not numpy's
+    TypeError,
 )
 _DICTIONARIES = (0x00, 0x10, 0x18, 0x20, 0x30, 0x40, 0x60, 0x80, 0xC0)  # sizes of LZMA's, of which this is a byte
 _UNREADABLE = (b"\x04\x22\x4d\x18", b"\x28\xb5\x2f\xfd", b"ZF0x")  # lz4, zstd, and what joblib once wrote

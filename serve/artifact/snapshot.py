@@ -171,10 +171,16 @@ def recorded_python(model: Path) -> str:
     if (model / "python_env.yaml").is_file():
         version = _yaml(model / "python_env.yaml").get("python")
     else:
-        version = mlmodel(model).get("flavors", {}).get("python_function", {}).get("python_version")
+        version = _section(_section(mlmodel(model), "flavors"), "python_function").get("python_version")
     if not isinstance(version, str) or len(version.split(".")) < 2:
         raise SnapshotUnreadable("the model's recipe names no Python version (python_env.yaml, 'python: 3.11.7')")
     return version
+
+
+def _section(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """What stands at `key`; nothing where that is no mapping."""
+    found = document.get(key)
+    return found if isinstance(found, dict) else {}
 
 
 def requirements(path: Path) -> tuple[str, ...]:

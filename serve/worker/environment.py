@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from filelock import AsyncFileLock
+from packaging.markers import UndefinedComparison
 from packaging.requirements import Requirement
 from uv import find_uv_bin
 
@@ -96,11 +97,11 @@ def satisfied_here(recipe: Recipe) -> bool:
         return False
     for line in recipe.requirements:
         requirement = Requirement(line)
-        if requirement.marker is not None and not requirement.marker.evaluate():
-            continue
         try:
+            if requirement.marker is not None and not requirement.marker.evaluate():
+                continue
             version = importlib.metadata.version(requirement.name)
-        except importlib.metadata.PackageNotFoundError:
+        except (importlib.metadata.PackageNotFoundError, UndefinedComparison):
             return False
         if not requirement.specifier.contains(version, prereleases=True):
             return False
@@ -109,7 +110,7 @@ def satisfied_here(recipe: Recipe) -> bool:
 
 def require_supported(recipe: Recipe) -> None:
     """`EnvironmentFailed` where the recipe is of a Python that no model may run under here."""
-    minor = tuple(int(part) for part in recipe.python_minor.split(".") if part.isdigit())
+    minor = tuple(int(part) for part in recipe.python_minor.split(".") if part.isdecimal())
     if not OLDEST <= minor <= NEWEST:
         raise EnvironmentFailed(
             f"the model was recorded under Python {recipe.python}; Pinion runs models of Python "

@@ -65,6 +65,13 @@ def torched(value: Any, **options: Any) -> bytes:
     return kept.getvalue()
 
 
+def marked(archive: bytes, at: int, value: int) -> bytes:
+    """A zip archive of one file with this byte of both its headers changed, which are counted from their signatures."""
+    data, central = bytearray(archive), archive.index(b"PK\x01\x02")
+    data[at] = data[central + at + 2] = value
+    return bytes(data)
+
+
 def dumped(folder: Path, **options: Any) -> bytes:
     path = folder / "dumped"
     joblib.dump({"a": np.arange(100)}, path, **options)
@@ -95,6 +102,8 @@ PICKLED: dict[str, bytes] = {
     "lz4, which can't be looked into": b"\x04\x22\x4d\x18" + b"x" * 100,
     "a damaged archive": zipped(a=b"data" * 100)[:-30],
     "a damaged stream": gzip.compress(b"data" * 1000)[:20],
+    "an encrypted zip archive": marked(zipped(a=b"data"), 6, 1),
+    "a zip archive of a compression that is not known here": marked(zipped(a=b"data"), 8, 97),
     "a zip archive": zipped(a=b"data", b=pickled(0)),
     "a name in a zip archive": zipped(**{"archive/data.pkl": b"data"}),
     "a zip archive in another": zipped(a=zipped(b=pickled())),
@@ -103,6 +112,9 @@ PICKLED: dict[str, bytes] = {
     "a record with an object": array(np.array([(1, Canary())], dtype=[("a", "<i4"), ("b", "O")])),
     "arrays, of which one is of objects": array(np.array([Canary()], dtype=object), np.savez),
     "an array whose head says nothing": b"\x93NUMPY\x01\x00\x10\x00{'descr': nonsen",
+    "an array whose head is empty": b"\x93NUMPY\x01\x00\x02\x00{}",
+    "an array whose head is a list": b"\x93NUMPY\x01\x00\x02\x00[]",
+    "an array of a dtype that is none": b"\x93NUMPY\x01\x00\x0f\x00{'descr': None}",
     "torch, a tensor": torched(torch.ones(3)),
     "torch, as it was": torched(torch.ones(3), _use_new_zipfile_serialization=False),
 }

@@ -108,6 +108,14 @@ def test_without_a_python_env_the_flavor_says_the_python(folder: Path) -> None:
     assert recorded_python(folder / "model") == "3.10.4"
 
 
+@pytest.mark.parametrize("flavors", ["[]", "{python_function: 3}", "null", "{python_function: {python_version: 3.11}}"])
+def test_flavors_that_are_none_say_no_python(folder: Path, flavors: str) -> None:
+    (folder / "model" / "python_env.yaml").unlink()
+    (folder / "model" / "MLmodel").write_text(f"flavors: {flavors}")
+    with pytest.raises(SnapshotUnreadable, match="names no Python version"):
+        recorded_python(folder / "model")
+
+
 def test_a_model_without_a_signature_has_an_empty_one(folder: Path) -> None:
     (folder / "model" / "MLmodel").write_text("flavors: {}")
     assert signature(folder / "model") == Signature()

@@ -42,6 +42,7 @@ def test_another_python_or_package_is_another_digest() -> None:
         (f"{HERE}.0", (f"numpy=={NUMPY}", "no-such-package==1.0"), False),
         (f"{HERE}.0", ("no-such-package==1.0 ; sys_platform == 'win32'",), True),
         (f"{HERE}.0", ("no-such-package==1.0 ; sys_platform != 'win32'",), False),
+        (f"{HERE}.0", (f"numpy=={NUMPY} ; os_name ~= 'posix'",), False),
     ],
 )
 def test_a_recipe_is_satisfied_here_only_to_the_letter(
@@ -100,7 +101,7 @@ def test_models_of_the_pythons_that_mlflow_knows_are_taken(python: str) -> None:
     require_supported(Recipe(python, ()))
 
 
-@pytest.mark.parametrize("python", ["2.7.18", "3.8.20", "3.14.0", "4.0.0", "3.x"])
+@pytest.mark.parametrize("python", ["2.7.18", "3.8.20", "3.14.0", "4.0.0", "3.x", "3.²"])
 def test_a_model_of_another_python_is_refused(python: str) -> None:
     told = f"the model was recorded under Python {python}; Pinion runs models of Python 3.9 to 3.13"
     with pytest.raises(EnvironmentFailed, match=re.escape(told)):
