@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.residue import eventually
-from tests.conftest import made_once
-from tests.e2e.conftest import Repository, promote, repository_in
+from tests.e2e.conftest import Repository, repository_in, two_promotions
 from tests.e2e.server import Server
-from tests.models import oracle
-from tests.repositories import new_repository
+
+__all__ = ["two_promotions"]
 
 MIB = 2**20
 # Short enough for tests to wait for; long enough for two cores that do other things as well.
@@ -37,17 +36,9 @@ def _temp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def promoted(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+def promoted(two_promotions: Path) -> Repository:
     """Promotions 0 and 1 of the oracle, with factors 2 and 3; every test takes a copy."""
-    return repository_in(made_once(tmp_path_factory, "oracle", promotions))
-
-
-def promotions(root: Path) -> Repository:
-    """A repository in `root`, promoted twice."""
-    folder = new_repository(root / "repo")
-    for factor in (2, 3):
-        promote(folder, root / "state", oracle(root / f"model-{factor}", factor))
-    return repository_in(root)
+    return repository_in(two_promotions)
 
 
 @pytest.fixture
@@ -98,8 +89,10 @@ def abused(standing: Standing) -> Server:
 
 
 def copied(promoted: Repository, root: Path) -> Repository:
+    """A copy in `root`, at promotion 1, with a state folder of its own but the environments, which none changes."""
     shutil.copytree(promoted.folder, root / "repo", symlinks=True)
-    shutil.copytree(promoted.state, root / "state", symlinks=True)
+    shutil.copytree(promoted.state, root / "state", symlinks=True, ignore=shutil.ignore_patterns("environments"))
+    (root / "state" / "environments").symlink_to(promoted.state / "environments")
     one = Repository(root / "repo", promoted.revisions, root / "state")
     one.checkout(1)
     return one

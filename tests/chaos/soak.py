@@ -24,9 +24,9 @@ import numpy as np
 import psutil
 from matplotlib.figure import Figure
 
-from tests.chaos.conftest import MIB, SETTINGS, copied, promotions, whole
+from tests.chaos.conftest import MIB, SETTINGS, copied, whole
 from tests.chaos.load import Load
-from tests.e2e.conftest import Repository
+from tests.e2e.conftest import Repository, promotions
 from tests.e2e.server import Server
 
 RATE, BEFORE = 100.0, 6

@@ -104,6 +104,8 @@ def released(promoted: Repository) -> Iterator[Repository]:
     """A release of the oracle and the hostile model, pulled and verified, with their environment."""
     with open_to_all() as root:
         one = copied(promoted, root)
+        (one.state / "environments").unlink()
+        shutil.copytree(promoted.state / "environments", one.state / "environments", symlinks=True)
         promote(one.folder, one.state, HOSTILE, "hostile")
         variables = {**os.environ, "PINION_ARTIFACT__STATE": str(one.state)}
         subprocess.run([SERVE, "prepare", "--repo", str(one.folder)], env=variables, check=True, capture_output=True)

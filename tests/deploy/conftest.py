@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.chaos.conftest import promoted, repository
-from tests.e2e.conftest import Repository
+from tests.e2e.conftest import Repository, two_promotions
 
-__all__ = ["forget", "promoted", "repository", "unreachable"]
+__all__ = ["forget", "promoted", "repository", "two_promotions", "unreachable"]
 
 
 def forget(repository: Repository) -> None:

@@ -76,19 +76,29 @@ def repository_in(root: Path) -> Repository:
     return Repository(root / "repo", tuple(told.stdout.split()), root / "state")
 
 
-def promotions(root: Path) -> None:
-    """In `root`, promotions 0, 1, 2 of the oracle with factors 2, 3, 4; 2 under another Python with other packages."""
-    folder, state, models = new_repository(root / "repo"), root / "state", root / "models"
-    models.mkdir()
-    promote(folder, state, oracle(models / "two", 2))
-    promote(folder, state, oracle(models / "three", 3))
-    promote(folder, state, old_recipe(oracle(models / "four", 4)))
+def promotions(root: Path) -> Repository:
+    """A repository in `root` with promotions 0 and 1 of the oracle, with factors 2 and 3."""
+    folder = new_repository(root / "repo")
+    for factor in (2, 3):
+        promote(folder, root / "state", oracle(root / f"model-{factor}", factor))
+    return repository_in(root)
 
 
 @pytest.fixture(scope="session")
-def promoted(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """A repository with those promotions, for the tests of this process."""
-    root = made_once(tmp_path_factory, "promotions", promotions)
+def two_promotions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with those, which all tests copy."""
+    return made_once(tmp_path_factory, "oracle", promotions)
+
+
+@pytest.fixture(scope="session")
+def promoted(two_promotions: Path, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """The same with promotion 2, of factor 4, under another Python with other packages; for this process alone."""
+
+    def third(root: Path) -> None:
+        _copied(two_promotions, root)
+        promote(root / "repo", root / "state", old_recipe(oracle(root / "model-4", 4)))
+
+    root = made_once(tmp_path_factory, "promotions", third)
     return repository_in(_copied(root, tmp_path_factory.mktemp("promoted")))
 
 
