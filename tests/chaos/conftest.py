@@ -98,6 +98,14 @@ def copied(promoted: Repository, root: Path) -> Repository:
     return one
 
 
+def with_its_own_environments(copy: Repository) -> Repository:
+    folder = copy.state / "environments"
+    shared = folder.resolve()
+    folder.unlink()
+    shutil.copytree(shared, folder, symlinks=True)
+    return copy
+
+
 def whole(server: Server, seconds: float = 20.0) -> bool:
     """Whether the server lives, and all its workers come to be ready."""
     if server.process.poll() is not None:

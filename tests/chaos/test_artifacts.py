@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from serve.artifact import pin
-from tests.chaos.conftest import copied
+from tests.chaos.conftest import copied, with_its_own_environments
 from tests.chaos.load import Load
 from tests.chaos.residue import eventually
 from tests.chaos.test_process_death import forget_all_but_live
@@ -277,6 +277,7 @@ def read_only(folder: Path) -> Iterator[None]:
 
 
 def test_a23_on_a_read_only_state_folder_the_release_that_is_there_is_served(repository: Repository) -> None:
+    with_its_own_environments(repository)
     with Server(repository.folder, repository.state).ready() as server:
         assert server.stop() == 0
     with read_only(repository.state), Server(repository.folder, repository.state, **EAGER).ready() as server:

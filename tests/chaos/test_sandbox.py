@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.chaos.conftest import copied
+from tests.chaos.conftest import copied, with_its_own_environments
 from tests.chaos.residue import eventually
 from tests.e2e.conftest import Repository, promote
 from tests.e2e.nobody import as_nobody, give
@@ -103,9 +103,7 @@ def open_to_all() -> Iterator[Path]:
 def released(promoted: Repository) -> Iterator[Repository]:
     """A release of the oracle and the hostile model, pulled and verified, with their environment."""
     with open_to_all() as root:
-        one = copied(promoted, root)
-        (one.state / "environments").unlink()
-        shutil.copytree(promoted.state / "environments", one.state / "environments", symlinks=True)
+        one = with_its_own_environments(copied(promoted, root))
         promote(one.folder, one.state, HOSTILE, "hostile")
         variables = {**os.environ, "PINION_ARTIFACT__STATE": str(one.state)}
         subprocess.run([SERVE, "prepare", "--repo", str(one.folder)], env=variables, check=True, capture_output=True)
