@@ -21,7 +21,7 @@ from tests.chaos.residue import eventually
 from tests.e2e.conftest import Repository, promote
 from tests.e2e.server import Server
 from tests.e2e.test_bad_releases import pin_unrehearsed
-from tests.forms import TIMED, within
+from tests.forms import TIMED, forms, within
 from tests.models import oracle
 
 
@@ -163,10 +163,11 @@ async def test_d4_flapping_every_200_ms_ends_on_the_last(repository: Repository,
         assert await becomes(lambda: workers(server) == (1 if told(server)["held"] is None else 2))
 
 
-async def test_d5_a_change_at_any_moment_of_a_load_ends_on_the_newest(repository: Repository) -> None:
+@forms(5, 10)
+async def test_d5_a_change_at_any_moment_of_a_load_ends_on_the_newest(repository: Repository, times: int) -> None:
     with Server(repository.folder, repository.state, rollout__hold_seconds=0).ready() as server:
         async with Load(server.url) as load:
-            for answered in range(10, 110, 10):  # of 50 a second: from 0.2 to 2 seconds
+            for answered in range(10, 110, 100 // times):  # of 50 a second: from 0.2 to 2 seconds
                 repository.checkout(0)
                 await load.until(answered=answered)
                 repository.checkout(1)
