@@ -9,12 +9,17 @@ closed. Then a rollback to what was once signed is allowed, and what no signed c
 
 import os
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+
+import structlog
 
 from serve.artifact import git, history, pin, watch
 from serve.artifact.pin import FILENAME, Pin
 from serve.artifact.trust import CommitPolicy, Trust
 from serve.errors import CommitRefused, PinUnreadable
+
+log = structlog.get_logger()
 
 _MOST_TRIED = 256  # each try starts two programs
 _SIGNATURE = b"\ngpgsig"  # what begins the signature's line among a commit's, for either hash of git
@@ -42,6 +47,20 @@ def origin(repo: Path, wanted: Pin, trust: Trust) -> Origin | None:
             f"no commit of HEAD, a branch or a tag holds this {FILENAME}, so nobody can have signed it: commit it"
         )
     return _verified(repo, commits, trust)
+
+
+def older(origin: Origin | None, before: Origin | None) -> bool:
+    """Whether a release is from an older commit than the one before; said in the log, where who looks into it looks."""
+    if origin is None or before is None or datetime.fromisoformat(origin.date) >= datetime.fromisoformat(before.date):
+        return False
+    log.warning(
+        "release older than the one before",
+        commit=origin.revision,
+        date=origin.date,
+        before=before.revision,
+        before_date=before.date,
+    )
+    return True
 
 
 def _bytes(repo: Path, wanted: Pin) -> bytes | None:
