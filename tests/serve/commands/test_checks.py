@@ -93,11 +93,20 @@ def test_a_remote_that_is_gone_and_one_that_nobody_trusts_are_told_apart(tmp_pat
     shutil.rmtree(gone.repo / "remote")
     found = obtainable(gone, "state")
     assert found["remote"].verdict is Verdict.BAD
-    assert "neither the cache nor the remote has" in found["remote"].told
+    assert (
+        found["remote"].told
+        == f"the remote's folder {gone.repo / 'remote'} is not there, or has nothing in it: is it mounted?"
+    )
     config = gone.repo / ".dvc" / "config"
     config.write_text(config.read_text().replace("../remote", str(tmp_path / "elsewhere")))
     found = obtainable(gone, "state")
     assert (found["remote"].verdict, "PINION_ARTIFACT__REMOTE" in found["remote"].mend) == (Verdict.BAD, True)
+
+
+def test_a_state_folder_that_may_not_be_looked_into_is_said(made: Releases) -> None:
+    found = obtainable(made, "x" * 300)
+    assert (found["remote"].verdict, "File name too long" in found["remote"].told) == (Verdict.BAD, True)
+    assert found["environment"].verdict is Verdict.BAD
 
 
 def test_wrong_settings_end_it_at_once_with_the_setting_that_is_wrong(made: Releases) -> None:
