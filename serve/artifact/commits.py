@@ -38,10 +38,15 @@ def origin(repo: Path, wanted: Pin, trust: Trust) -> Origin | None:
     """The commit of `wanted`; None where git has none. `CommitRefused` where it must verify, and does not."""
     data = _bytes(repo, wanted)
     commits = history.holding(repo, data) if data is not None else ()
+    why = "" if commits else git.silence(repo)
+    if why:
+        log.warning("no commit can be told", reason=why)
     if trust.commits is CommitPolicy.NONE:
         return _told(repo, commits[0], {}) if commits else None
     if data is None:
         raise CommitRefused(f"{FILENAME} was changed while its commit was looked for")
+    if why:
+        raise CommitRefused(f"{why}, so that no commit of {FILENAME} can be verified")
     if not commits:
         raise CommitRefused(
             f"no commit of HEAD, a branch or a tag holds this {FILENAME}, so nobody can have signed it: commit it"

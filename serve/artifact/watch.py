@@ -20,6 +20,14 @@ def look(repo: Path) -> bytes:
     return b"" if isinstance(found, str) else found
 
 
+def pinned(repo: Path) -> Pin:
+    """What models.dvc pins as it is now; `PinUnreadable` says why there is nothing."""
+    found = _read(_look(repo))
+    if isinstance(found, PinUnreadable):
+        raise found
+    return found
+
+
 async def pins(
     repo: Path, interval_seconds: float, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 ) -> AsyncIterator[Pin | PinUnreadable]:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from serve.artifact import git, history
-from serve.artifact.pin import FILENAME, Pin, read
-from serve.artifact.watch import look
+from serve.artifact.pin import FILENAME, Pin
+from serve.artifact.watch import look, pinned
 from serve.commands.checks.check import Check, bad, good, note
 from serve.errors import PinUnreadable
 
@@ -15,15 +15,11 @@ def readable(repo: Path) -> tuple[Pin | None, list[Check]]:
     if not repo.is_dir():
         return None, [bad("repository", f"there is no folder {repo}", "name the git repository with --repo")]
     found = [_repository(repo)]
-    data = look(repo)
-    if not data:
-        told = f"there is no {FILENAME} in {repo}, or nothing in it"
-        mend = f"promote a model, or git checkout HEAD -- {FILENAME}, or name another --repo"
-        return None, [*found, bad(FILENAME, told, mend)]
     try:
-        pin = read(data)
+        pin = pinned(repo)
     except PinUnreadable as error:
-        return None, [*found, bad(FILENAME, error.message, f"git checkout HEAD -- {FILENAME}, or promote anew")]
+        mend = f"git checkout HEAD -- {FILENAME}, or promote anew, or name another --repo"
+        return None, [*found, bad(FILENAME, error.message, mend)]
     names = ", ".join(model.name for model in pin.models)
     return pin, [*found, good(FILENAME, f"{names}: {pin.size / 1e6:.1f} MB in {pin.files} files")]
 
