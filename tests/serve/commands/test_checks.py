@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from serve.commands.checks import machine, models, repository
 from serve.commands.checks.check import Check, Verdict
 from serve.settings import ArtifactSettings, AuthSettings, HttpSettings, Settings, TrustSettings, WorkerSettings
+from tests.certificates import Authority
 from tests.forms import FULL
 from tests.packages import wheel
 from tests.releases import Releases, Spec
@@ -174,6 +176,22 @@ def test_files_that_are_not_there_are_named(made: Releases, tmp_path: Path) -> N
     named = settings(made, trust=TrustSettings(keys=(lost,)), auth=AuthSettings(keys=tmp_path / "keys.txt"))
     found = verdicts(machine.files(named))
     assert (found["trust"], found["access"][0]) == ((Verdict.BAD, f"can't read {lost}"), Verdict.BAD)
+
+
+@pytest.mark.parametrize(
+    ("days", "verdict", "told"),
+    [
+        (-0.01, Verdict.BAD, "server ended on"),
+        (7, Verdict.NOTE, "server ends on"),
+        (90, Verdict.GOOD, "server ends on"),
+    ],
+)
+def test_a_certificate_that_has_ended_or_soon_will_is_said(
+    made: Releases, tmp_path: Path, days: float, verdict: Verdict, told: str
+) -> None:
+    certificate, key = Authority().issue("server", timedelta(days=days)).write(tmp_path, "server")
+    found = verdicts(machine.files(settings(made, http=HttpSettings(tls_certificate=certificate, tls_key=key))))
+    assert (found["certificate"][0], found["certificate"][1].startswith(told)) == (verdict, True)
 
 
 def test_a_server_that_anybody_may_ask_is_noted(made: Releases) -> None:
