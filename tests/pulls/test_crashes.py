@@ -31,7 +31,7 @@ def small_disk(at: Path, size: int) -> Iterator[None]:
 
 
 def grow(disk: Path) -> None:
-    subprocess.run(["mount", "-o", "remount,size=4m", disk], check=True)
+    subprocess.run(["mount", "-o", "remount,size=8m", disk], check=True)
 
 
 async def test_a11_a_disk_that_is_full_is_told_and_left_as_it_was(pinned: Pinned) -> None:

@@ -92,6 +92,8 @@ async def _environment(one: Snapshot, settings: Settings) -> Check:
     try:
         environment.require_supported(recipe)
         await _resolved(recipe)
+    except MachineFailed as error:
+        return bad(name, f"{told}: {error.message}", "make room for uv's cache and for temporary files")
     except EnvironmentFailed as error:
         mend = "is the package index reachable, and named (UV_DEFAULT_INDEX, PIP_INDEX_URL, UV_FIND_LINKS)?"
         return bad(name, f"{told}: {error.message}", mend)
