@@ -92,7 +92,8 @@ def files(settings: Settings) -> Iterator[Check]:
     if unreadable:
         yield bad("trust", f"can't read {', '.join(unreadable)}", "correct the path, or let the server's user read it")
     elif wanted:
-        yield good("trust", f"{len(wanted)} files can be read")
+        told = f"{len(wanted)} files can be read"
+        yield good("trust", f"{told}; whether the models are signed, serve plan says" if trust.signed else told)
     try:
         access = admission.make_access(settings)
     except AccessUnreadable as error:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from serve.artifact.trust import CommitPolicy, Trust
 from serve.commands.checks import machine, models, repository
 from serve.commands.checks.check import Check, Verdict
 from serve.settings import ArtifactSettings, AuthSettings, HttpSettings, Settings, TrustSettings, WorkerSettings
@@ -192,6 +193,14 @@ def test_a_certificate_that_has_ended_or_soon_will_is_said(
     certificate, key = Authority().issue("server", timedelta(days=days)).write(tmp_path, "server")
     found = verdicts(machine.files(settings(made, http=HttpSettings(tls_certificate=certificate, tls_key=key))))
     assert (found["certificate"][0], found["certificate"][1].startswith(told)) == (verdict, True)
+
+
+def test_a_pin_that_no_verified_commit_has_is_said_where_that_is_asked(made: Releases) -> None:
+    pin, _ = repository.readable(made.repo)
+    assert pin is not None
+    assert not list(repository.verified(made.repo, pin, Trust()))
+    found = verdicts(repository.verified(made.repo, pin, Trust(commits=CommitPolicy.VERIFIED)))
+    assert (found["commit"][0], "is not signed: git commit -S" in found["commit"][1]) == (Verdict.BAD, True)
 
 
 def test_a_server_that_anybody_may_ask_is_noted(made: Releases) -> None:
