@@ -19,7 +19,7 @@ def readable(repo: Path) -> tuple[Pin | None, list[Check]]:
     try:
         pin = pinned(repo)
     except PinUnreadable as error:
-        mend = f"git checkout HEAD -- {FILENAME}, or promote anew, or name another --repo"
+        mend = f"promote a model, or git checkout HEAD -- {FILENAME}, or name another --repo"
         return None, [*found, bad(FILENAME, error.message, mend)]
     names = ", ".join(model.name for model in pin.models)
     return pin, [*found, good(FILENAME, f"{names}: {pin.size / 1e6:.1f} MB in {pin.files} files")]
