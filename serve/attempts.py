@@ -132,6 +132,13 @@ class Attempts:
         if before is not None and outcome not in (LIVE, SUPERSEDED) and _alike(before, newest):
             self._kept[-2:] = [replace(newest, tries=before.tries + 1, since=before.since)]
 
+    def refused(self, outcome: str, reason: str) -> None:
+        """What git asks for could not be read, so that nothing was tried; what is running goes on."""
+        at = len(self._kept) - (self.running is not None)
+        moment = self._told()
+        self._kept.insert(at, Attempt(moment, {}, outcome=outcome, reason=reason, since=moment))
+        self._kept = self._kept[-MOST:]
+
     def fell_back(self, outcome: str, reason: str) -> None:
         """What went live last is live no more; another attempt may be running meanwhile."""
         for at in reversed(range(len(self._kept))):

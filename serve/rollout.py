@@ -1,10 +1,11 @@
 """What is live: the newest pin that could be made ready, by one assignment; and the way back.
 
-`live` is what answers requests, `desired` what git asks for. A pin that fails anywhere leaves `live` as it was, and
-`failure` says why. The newest pin wins: an attempt it overtakes is cancelled, and leaves nothing behind. The release
-before is `held` for a while, its workers warm: where the new one fails in that time it is live again, and where git
-says so too; after it, what only the old one used is drained. There are never more than two generations, of which one
-may be loading. One task, `follow`, makes releases; another watches the newest while one is held.
+`live` is what answers requests, `desired` what git asks for, by the last pin that could be read. A pin that fails
+anywhere, or can't be read, leaves `live` as it was, and `failure` says why. The newest pin wins: an attempt that it
+overtakes is cancelled, and leaves nothing behind. The release before is `held` for a while, its workers warm: where
+the new one fails in that time it is live again, and where git says so too; after it, what only the old one used is
+drained. There are never more than two generations, of which one may be loading. One task, `follow`, makes releases;
+another watches the newest while one is held.
 """
 
 import asyncio
@@ -12,15 +13,14 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 import structlog
 
-from serve.artifact.commits import Origin
+from serve.artifact import commits
 from serve.artifact.pin import Pin
 from serve.artifact.snapshot import Snapshot
 from serve.attempts import LIVE, SUPERSEDED, Attempts, Failure, now
-from serve.errors import FellBack, LoadFailed, RolloutFailed
+from serve.errors import FellBack, LoadFailed, PinUnreadable, RolloutFailed
 from serve.loader import Deployed, Lineage, Live, Loader, already
 from serve.metrics import Metrics
 from serve.worker.pool import Pool
@@ -58,7 +58,8 @@ class Rollout:
         self.live: Live | None = None
         self.held: Live | None = None
         self.desired: Pin | None = None
-        self.failure: Failure | None = None
+        self._failed: Failure | None = None
+        self._unread: Failure | None = None
         self._asked = 0.0  # when git began to ask for what is desired
         # the loader's own, where they are to tell what it does
         self.attempts = attempts if attempts is not None else Attempts()
@@ -78,6 +79,11 @@ class Rollout:
         return self.live is not None and self.live.ready
 
     @property
+    def failure(self) -> Failure | None:
+        """Why what git asks for is not live; None where it is, or is on its way."""
+        return self._unread or self._failed
+
+    @property
     def pending_since(self) -> float:
         """When git began to ask for what is not live, as seconds since 1970; 0 where what it asks for is live."""
         is_live = self.live is not None and self.live.pin == self.desired
@@ -91,14 +97,21 @@ class Rollout:
                 return one
         return None
 
-    async def follow(self, pins: AsyncIterator[Pin]) -> None:
-        """Make each pin live as it comes, until cancelled."""
+    async def follow(self, pins: AsyncIterator[Pin | PinUnreadable]) -> None:
+        """Make each pin live as it comes, until cancelled; while none can be read, all goes on as before."""
         attempt: asyncio.Task[None] | None = None
         try:
             async for pin in pins:
+                if isinstance(pin, PinUnreadable):
+                    self._unread = self._noted(pin)
+                    self.attempts.refused(pin.code, pin.message)
+                    continue
+                self._unread = None
+                if pin == self.desired:
+                    continue
                 self.desired, self._asked = pin, time.time()
                 await _cancelled(attempt)
-                self.failure = None
+                self._failed = None
                 attempt = asyncio.create_task(self._until_live(pin))
         finally:
             await _cancelled(attempt)
@@ -123,7 +136,7 @@ class Rollout:
         models = self._warm(pin)
         if models is None:
             models = await self._load(pin, await self._loader.prepare(pin))
-        before, older = self.models, _older(origin, self.live)
+        before, older = self.models, commits.older(origin, self.live.origin if self.live is not None else None)
         with self.attempts.step("switch", "one assignment"):
             self._switch(Live(pin, {model.name: models[model.name] for model in pin.models}, origin, older))
             self._announce()
@@ -156,7 +169,7 @@ class Rollout:
             try:
                 await self.release(pin)
             except RolloutFailed as error:
-                self._failed(error)
+                self._fail(error)
                 if not error.transient:
                     return
             except asyncio.CancelledError:
@@ -165,13 +178,13 @@ class Rollout:
                 raise
             except Exception as error:  # a fault of ours must not end the watch either
                 log.exception("rollout failed unexpectedly")
-                self._failed(LoadFailed(f"unexpected {type(error).__name__}; see the log"))
+                self._fail(LoadFailed(f"unexpected {type(error).__name__}; see the log"))
                 return
             else:
                 break
             await self._sleep(pause * (1.0 - self._chance() / 4.0))  # servers that failed together try apart
             pause = min(pause * 2, self._options.longest_retry_seconds)
-        self.failure = None
+        self._failed = None
         self._metrics.rollouts.labels(LIVE).inc()
         self._metrics.release_live.set_to_current_time()
         self.attempts.end(LIVE)
@@ -183,14 +196,15 @@ class Rollout:
         except Exception:  # what is left over on disk is no reason not to serve
             log.exception("collection failed unexpectedly")
 
-    def _failed(self, error: RolloutFailed) -> None:
-        self._note_failure(error)
+    def _fail(self, error: RolloutFailed) -> None:
+        self._failed = self._noted(error)
         self.attempts.end(error.code, error.message)
 
-    def _note_failure(self, error: RolloutFailed) -> None:
-        self.failure = Failure(error.code, error.message, now())
+    def _noted(self, error: RolloutFailed) -> Failure:
+        """It is counted, and told in the log."""
         self._metrics.rollouts.labels(error.code).inc()
         log.error("rollout failed", code=error.code, reason=error.message, live=sorted(self.models))
+        return Failure(error.code, error.message, now())
 
     def _switch(self, to: Live) -> None:
         """The one assignment. The release before is held, where it could take over, and no other."""
@@ -224,7 +238,7 @@ class Rollout:
         """The same assignment again. What failed is ended at once: what it took is asked of its stand-in."""
         failed, self.live, self.held, self._trial = self.live, held, None, None
         self._announce()
-        self._note_failure(error)
+        self._failed = self._noted(error)
         self.attempts.fell_back(error.code, error.message)
         for one in self._unused(failed):
             self._leave(one, one.pool.stop())
@@ -267,21 +281,6 @@ class Rollout:
         task = asyncio.create_task(ending)
         self._leaving[task] = deployed
         task.add_done_callback(self._leaving.pop)
-
-
-def _older(origin: Origin | None, before: Live | None) -> bool:
-    """Whether a release is from an older commit than the one before; said in the log, where who looks into it looks."""
-    newer = before.origin if before is not None else None
-    if origin is None or newer is None or datetime.fromisoformat(origin.date) >= datetime.fromisoformat(newer.date):
-        return False
-    log.warning(
-        "release older than the one before",
-        commit=origin.revision,
-        date=origin.date,
-        before=newer.revision,
-        before_date=newer.date,
-    )
-    return True
 
 
 def _deaths(pools: list[Pool]) -> int:

@@ -9,12 +9,17 @@ closed. Then a rollback to what was once signed is allowed, and what no signed c
 
 import os
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+
+import structlog
 
 from serve.artifact import git, history, pin, watch
 from serve.artifact.pin import FILENAME, Pin
 from serve.artifact.trust import CommitPolicy, Trust
 from serve.errors import CommitRefused, PinUnreadable
+
+log = structlog.get_logger()
 
 _MOST_TRIED = 256  # each try starts two programs
 _SIGNATURE = b"\ngpgsig"  # what begins the signature's line among a commit's, for either hash of git
@@ -33,15 +38,34 @@ def origin(repo: Path, wanted: Pin, trust: Trust) -> Origin | None:
     """The commit of `wanted`; None where git has none. `CommitRefused` where it must verify, and does not."""
     data = _bytes(repo, wanted)
     commits = history.holding(repo, data) if data is not None else ()
+    why = "" if commits else git.silence(repo)
+    if why:
+        log.warning("no commit can be told", reason=why)
     if trust.commits is CommitPolicy.NONE:
         return _told(repo, commits[0], {}) if commits else None
     if data is None:
         raise CommitRefused(f"{FILENAME} was changed while its commit was looked for")
+    if why:
+        raise CommitRefused(f"{why}, so that no commit of {FILENAME} can be verified")
     if not commits:
         raise CommitRefused(
             f"no commit of HEAD, a branch or a tag holds this {FILENAME}, so nobody can have signed it: commit it"
         )
     return _verified(repo, commits, trust)
+
+
+def older(origin: Origin | None, before: Origin | None) -> bool:
+    """Whether a release is from an older commit than the one before; said in the log, where who looks into it looks."""
+    if origin is None or before is None or datetime.fromisoformat(origin.date) >= datetime.fromisoformat(before.date):
+        return False
+    log.warning(
+        "release older than the one before",
+        commit=origin.revision,
+        date=origin.date,
+        before=before.revision,
+        before_date=before.date,
+    )
+    return True
 
 
 def _bytes(repo: Path, wanted: Pin) -> bytes | None:

@@ -7,6 +7,7 @@ function turns DVC's failures into ours, told without paths or credentials: call
 
 import asyncio
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -19,7 +20,7 @@ from serve import program, scratch
 from serve.artifact import bounds, cache, configuration, reasons
 from serve.artifact.bounds import Bounds
 from serve.artifact.remote import Settings, of_author, without_secrets
-from serve.errors import PullFailed
+from serve.errors import MachineFailed, PullFailed
 
 log = structlog.get_logger()
 
@@ -28,15 +29,17 @@ PROGRAM = "serve.artifact.dvc_main"  # DVC, but that it is not led to another ma
 
 @dataclass(frozen=True, slots=True)
 class Scratch:
-    """A scratch checkout at `folder` with DVC's cache at `cache`; `remote` is the default remote's name.
-
-    `buckets` says whether that lies in an object store, which has buckets that may not be there.
-    """
+    """A scratch checkout at `folder` with DVC's cache at `cache`; `remote` names the default remote, at `url`."""
 
     folder: Path
     cache: Path
     remote: str = ""
-    buckets: bool = False
+    url: str = ""
+
+    @property
+    def scheme(self) -> str:
+        """Of the remote's URL, such as 's3'; '' where it is a folder."""
+        return self.url.partition("://")[0] if configuration.is_url(self.url) else ""
 
     def object(self, oid: str) -> Path:
         """Where the cache keeps the object named `oid` (MD5 in hex, '.dir' behind it for a listing)."""
@@ -58,15 +61,16 @@ async def checkout(
         ours = {"core": {"site_cache_dir": str(folder / ".site")}, "cache": {"dir": str(place)}}
         (folder / ".dvc").mkdir()
         configuration.write(configuration.merged(settings.configuration, ours), folder / ".dvc" / "config")
-        yield Scratch(folder, place, settings.remote, settings.scheme in ("s3", "gs", "azure"))
+        yield Scratch(folder, place, settings.remote, settings.url)
     finally:
         await asyncio.to_thread(scratch.remove, folder)  # as many files as were pinned, where a pull failed
 
 
 async def run(where: Scratch, *arguments: str, timeout_seconds: float, within: Bounds | None = None) -> str:
-    """Run `dvc` with these arguments in a scratch checkout → its stdout; `PullFailed` where it fails.
+    """Run `dvc` with these arguments in a scratch checkout → its stdout.
 
-    Past `timeout_seconds`, out of bounds, and when cancelled, the whole process group is killed.
+    `PullFailed` where it fails, `MachineFailed` where that is because a disk is full. Past `timeout_seconds`, out of
+    bounds, and when cancelled, the whole process group is killed.
     """
     # -P: what lies in the checkout is data, and no module of anyone's.
     command = (sys.executable, "-P", "-m", PROGRAM, *arguments)
@@ -81,6 +85,8 @@ async def run(where: Scratch, *arguments: str, timeout_seconds: float, within: B
     if process.returncode != 0:
         reason = without_secrets(reasons.of(err.decode(errors="replace")))
         log.warning("dvc failed", command=arguments[0], reason=reason)
+        if reasons.disk_is_full(reason):
+            raise MachineFailed(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), f"dvc {arguments[0]}"))
         told = reasons.known(reason) or reasons.without_paths(reason)
         raise PullFailed(f"dvc {arguments[0]} failed: {told}")
     return out.decode(errors="replace")

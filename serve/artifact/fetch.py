@@ -24,10 +24,12 @@ from serve.artifact.listing import Listing
 from serve.artifact.pin import FILENAME, FOLDER, Pin, PinnedModel, write
 from serve.artifact.remote import Settings, of_author, of_operator
 from serve.artifact.verify import compare, manifest, require
-from serve.errors import DigestMismatch, PinTooLarge, PullFailed
+from serve.errors import DigestMismatch, MachineFailed, PinTooLarge, PullFailed
 from serve.scratch import writable
 
 log = structlog.get_logger()
+
+_WITH_BUCKETS = ("s3", "gs", "azure")  # which may not be there
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,9 @@ class PullLimits:
 async def fetch(store: Store, pin: Pin, limits: PullLimits, told: Callable[[int], object] = int) -> bool:
     """Make every snapshot of `pin` present; whether anything had to be pulled for it. `told` hears the bytes so far.
 
-    Raises `PullFailed` where the bytes can't be had and `DigestMismatch` where they are not the pinned ones; before
-    anything is run `PinTooLarge` and `RemoteNotTrusted`, before anything is pulled `ListingRefused`.
+    Raises `PullFailed` where the bytes can't be had, `MachineFailed` where they find no room here and `DigestMismatch`
+    where they are not the pinned ones; before anything is run `PinTooLarge` and `RemoteNotTrusted`, before anything is
+    pulled `ListingRefused`.
     """
     if all(store.snapshot(model).is_dir() for model in pin.models):
         return False
@@ -136,8 +139,10 @@ async def _pull(
     try:
         async with _leaving_no_temporaries(scratch.cache, oids):
             await dvc.run(scratch, "pull", "--force", FILENAME, timeout_seconds=limits.timeout_seconds, within=within)
-    except PullFailed as error:
+    except (PullFailed, MachineFailed) as error:
         await _to_its_end(asyncio.to_thread(cache.remove_wrong, scratch.cache, oids - had))
+        if isinstance(error, MachineFailed):
+            raise
         has = await asyncio.to_thread(cache.present, scratch.cache, oids)
         absent = [f"{FOLDER}/{path}" for path, oid in sorted(pinned.items()) if oid not in has]
         if absent:
@@ -182,10 +187,9 @@ async def _downloaded(scratch: dvc.Scratch, pin: Pin, limits: PullLimits) -> byt
     except PullFailed as error:
         if "does not exist" not in error.message:
             raise
-        if scratch.buckets:
+        if scratch.scheme in _WITH_BUCKETS:
             await _require_bucket(scratch, limits)
-        told = f"neither the cache nor the remote has {pin.oid}: push it from where it was made"
-        raise PullFailed(f"{told}, unless the remote does not answer ({error.message})") from error
+        raise PullFailed(await asyncio.to_thread(_absent, scratch, pin.oid)) from error
     return await asyncio.to_thread(target.read_bytes)
 
 
@@ -196,6 +200,16 @@ async def _require_bucket(scratch: dvc.Scratch, limits: PullLimits) -> None:
     except PullFailed as error:
         if "bucket" in error.message:
             raise
+
+
+def _absent(scratch: dvc.Scratch, oid: str) -> str:
+    """What it may mean that DVC finds no such object: of a remote that does not answer it often says the same."""
+    told = f"neither the cache nor the remote has {oid}: push it from where it was made"
+    if scratch.scheme:
+        return f"{told}, unless the remote does not answer, or lets this server in no more"
+    folder = Path(scratch.url)
+    there = folder.is_dir() and any(folder.iterdir())
+    return told if there else f"the remote's folder {folder} is not there, or has nothing in it: is it mounted?"
 
 
 def _few(paths: list[str]) -> str:

@@ -65,6 +65,18 @@ def ask(
     return subprocess.run(command, input=given, capture_output=True, check=False, env={**outer, **_STRICT})
 
 
+def silence(repo: Path) -> str:
+    """Why git tells nothing of the repository, in a few words; '' where it does."""
+    try:
+        done = ask(repo, "rev-parse", "--git-dir")
+    except OSError as error:
+        return f"git can't be run: {error.strerror}"
+    if done.returncode == 0:
+        return ""
+    told = done.stderr.decode(errors="replace").partition("\n")[0].removeprefix("fatal: ")
+    return f"{repo} is no git repository" if "not a git repository" in told else f"git tells nothing of {repo}: {told}"
+
+
 def answer(repo: Path, *arguments: str, given: bytes = b"") -> bytes | None:
     """What git answers; None where it fails, or is not there."""
     try:

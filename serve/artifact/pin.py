@@ -27,6 +27,7 @@ _DEPTH = 8  # of mappings and lists in each other; a promotion writes 6
 _LONGEST_METRIC = 250  # characters, MLflow's own bound (mlflow/utils/validation.py)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _OID = re.compile(r"[0-9a-f]{32}\.dir")
+_CONFLICT = re.compile(rb"^(<{7}|>{7}) ", re.MULTILINE)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -78,6 +79,8 @@ def read(data: bytes) -> Pin:
         raise PinUnreadable(f"{FILENAME} has over {MAX_BYTES} bytes, which is the most that a promotion writes")
     if not data.strip():
         raise PinUnreadable(f"{FILENAME} is empty")
+    if _CONFLICT.search(data):
+        raise PinUnreadable(f"{FILENAME} has conflict marks: a merge in git is not finished")
     try:
         document = _document(data.decode("utf-8"))
     except (YAMLError, ValueError, TypeError, AssertionError) as error:  # the last of ruamel's, for an odd %YAML

@@ -6,6 +6,7 @@ Pure. What is told names no path of this machine, for callers may read it; what 
 import re
 
 _MISSING = re.compile(r"^(?:name: .*, )?md5: (\w+(?:\.dir)?)$", re.MULTILINE)  # as DVC lists them in a warning
+_FULL = re.compile(r"No space left on device|disk is full|Disk quota exceeded", re.IGNORECASE)
 _MOST_TOLD = 600
 
 # What libraries below DVC say, and what that means to who runs this.
@@ -48,6 +49,11 @@ def known(text: str) -> str:
         if found is not None:
             return told.format(**found.groupdict())
     return ""
+
+
+def disk_is_full(text: str) -> bool:
+    """Whether it is this machine that lacks room, and nothing is wrong with the remote or the way to it."""
+    return _FULL.search(text) is not None
 
 
 def of(stderr: str) -> str:

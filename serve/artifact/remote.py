@@ -50,10 +50,9 @@ class Settings:
     ignored: tuple[str, ...] = ()
 
     @property
-    def scheme(self) -> str:
-        """Of the default remote's URL, such as 's3'; '' where it is a folder."""
-        url = str(self.configuration.get(configuration.remote(self.remote), {}).get("url", ""))
-        return url.partition("://")[0] if configuration.is_url(url) else ""
+    def url(self) -> str:
+        """Of the default remote: a URL, or the path of a folder; '' where there is none."""
+        return str(self.configuration.get(configuration.remote(self.remote), {}).get("url", ""))
 
 
 def of_author(repo: Path) -> Settings:

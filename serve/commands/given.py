@@ -40,7 +40,8 @@ def read_settings(repo: Path | None, **groups: dict[str, Any]) -> Settings:
             found = found.model_copy(update={group: checked})
     except ValidationError as error:
         first = error.errors()[0]
-        raise WrongSettings(f"setting {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        why = "there is no such setting; see docs/settings.md" if first["type"] == "extra_forbidden" else first["msg"]
+        raise WrongSettings(f"setting {'.'.join(map(str, first['loc']))}: {why}") from error
     except SettingsError as error:
         raise WrongSettings(f"{error}: name one setting, as in PINION_HTTP__PORT") from error
     return found

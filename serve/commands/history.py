@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from serve.artifact import details
+from serve.artifact import details, git
 from serve.artifact import history as past
 from serve.artifact.fetch import Store
 from serve.artifact.history import Release
@@ -31,7 +31,8 @@ def history(settings: Settings, asked: Asked) -> None:
     """List the releases, the newest first."""
     found = past.releases(settings.repo, most=asked.limit + 1)
     if not found:
-        leave(f"git knows no commit of {FILENAME} in {settings.repo}; a promotion makes one", 1)
+        none = f"git knows no commit of {FILENAME} in {settings.repo}; a promotion makes one"
+        leave(git.silence(settings.repo) or none, 1)
     now = live(target.of(settings, asked.url, asked.api_key, asked.ca), settings.repo)
     store = Store(settings.repo, settings.state, settings.artifact.remote)
     newest = next((one for one in found if now is not None and digests(one.pin) == now.digests), None)

@@ -12,11 +12,11 @@ import typer
 
 from serve import app as composition
 from serve import log as logging
-from serve.artifact import details, history
+from serve.artifact import details, git, history
 from serve.artifact.changes import Changes
-from serve.artifact.pin import FILENAME, Pin, read
+from serve.artifact.pin import FILENAME, Pin
 from serve.artifact.snapshot import Snapshot
-from serve.artifact.watch import look
+from serve.artifact.watch import pinned
 from serve.commands import target
 from serve.commands.drawn import plan as drawn
 from serve.commands.ending import leave
@@ -71,12 +71,13 @@ def _after(repo: Path, revision: str | None) -> Side:
     """What is asked about; the command ends where it can't be read."""
     if revision is None:
         try:
-            return Side(read(look(repo)), "", f"the work tree's {FILENAME}")
+            return Side(pinned(repo), "", f"the work tree's {FILENAME}")
         except PinUnreadable as error:
             leave(f"{error.message}: name a revision, or a --repo that has one", 2)
     found = history.pin_at(repo, revision)
     if found is None:
-        leave(f"git knows no commit {revision!r} in {repo}; serve history lists the releases", 2)
+        none = f"git knows no commit {revision!r} in {repo}; serve history lists the releases"
+        leave(git.silence(repo) or none, 2)
     commit, pin = found
     if pin is None:
         leave(f"commit {commit[:12]} has no {FILENAME} that can be read", 2)

@@ -6,6 +6,7 @@ import gc
 import importlib.util
 import os
 import socket
+import time
 from collections.abc import Iterator, Sequence
 
 import structlog
@@ -103,6 +104,12 @@ def _access(settings: Settings, systemd: Systemd) -> Access:
         access = admission.make_access(settings)
     except AccessUnreadable as error:
         leave(error.message, 2)
+    if access.certificates is not None:
+        from serve.access import expiry  # memory, which servers without certificates never need
+
+        for what, end in expiry.ends(access.certificates.pem):
+            if end < time.time():
+                log.warning("certificate has ended: who connects refuses it", what=what, ended=expiry.told(end))
     http = settings.http
     handed = [one.getsockname()[0] for one in (*systemd.front, *systemd.control)]
     reached = handed or [http.host, *([http.control_host] if http.control_port is not None else ())]

@@ -92,6 +92,7 @@ def _next(server: Target, before: Look | None) -> tuple[Look | None, dict[str, A
         "stopping": ready["stopping"],
         "over_seconds": round(over, 1),
         "metrics": None if now is not None else f"/metrics answered {code}: the key needs the scope metrics",
+        "reasons": [one["reason"] for one in ready.get("models", {}).values() if one["reason"]],
         "models": {name: _model(one, figures.get(name, Figures())) for name, one in models["models"].items()},
         "desired": models["desired"],
         "live": models["live"],

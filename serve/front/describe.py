@@ -47,7 +47,10 @@ def readiness_alone(readiness: Readiness) -> dict[str, Any]:
 
 def _workers(name: str, pool: Pool) -> dict[str, Any]:
     alive, states = pool.alive, [str(worker["state"]) for worker in pool.workers]
-    told = None if alive else f"model '{name}' has no worker that can answer: {', '.join(states)}"
+    if alive:
+        return {"ready": alive, "workers": len(states), "reason": None}
+    why = f" ({shown(pool.why)})" if pool.why else ""
+    told = f"model '{name}' has no worker that can answer: {', '.join(states)}{why}"
     return {"ready": alive, "workers": len(states), "reason": told}
 
 

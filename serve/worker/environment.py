@@ -7,6 +7,7 @@ two builders apart and is let go by the kernel when a builder dies.
 """
 
 import asyncio
+import errno
 import hashlib
 import importlib.metadata
 import os
@@ -25,9 +26,10 @@ from packaging.requirements import Requirement
 from uv import find_uv_bin
 
 from serve import program
+from serve.artifact import reasons
 from serve.artifact.lease import Leases
 from serve.artifact.snapshot import Recipe
-from serve.errors import EnvironmentFailed
+from serve.errors import EnvironmentFailed, MachineFailed
 from serve.scratch import writable
 from serve.worker.policy import EnvironmentPolicy
 
@@ -200,7 +202,10 @@ def search_path(outer: Mapping[str, str]) -> str:
 
 
 async def uv(arguments: Sequence[str], timeout_seconds: float, told: Callable[[str], object] = str) -> str:
-    """Run uv → its stdout; its reason in one line as `EnvironmentFailed`. `told` hears what it says meanwhile."""
+    """Run uv → its stdout; its reason in one line as `EnvironmentFailed`, a full disk as `MachineFailed`.
+
+    `told` hears what it says meanwhile.
+    """
     # Where we were started, there may be a uv.toml that is not the operator's.
     command = (find_uv_bin(), "--no-config", *arguments)
     async with program.started(command, uv_environment(os.environ)) as process:
@@ -212,7 +217,10 @@ async def uv(arguments: Sequence[str], timeout_seconds: float, told: Callable[[s
                 f"uv {' '.join(arguments[:2])} took longer than {timeout_seconds:g} seconds and was stopped"
             ) from None
     if process.returncode != 0:
-        raise EnvironmentFailed(f"uv {' '.join(arguments[:2])} failed: {reason(err.decode(errors='replace'))}")
+        what, said = f"uv {' '.join(arguments[:2])}", err.decode(errors="replace")
+        if reasons.disk_is_full(said):
+            raise MachineFailed(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), what))
+        raise EnvironmentFailed(f"{what} failed: {reason(said)}")
     return out.decode(errors="replace").strip()
 
 

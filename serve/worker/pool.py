@@ -192,6 +192,11 @@ class Pool:
         return self._shared.given_up
 
     @property
+    def why(self) -> str:
+        """How the last worker died, or why none could take its place; '' where neither happened."""
+        return self._shared.why
+
+    @property
     def deaths(self) -> int:
         """Workers that died so far without being asked to."""
         return self._shared.deaths

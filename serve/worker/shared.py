@@ -53,6 +53,7 @@ class Shared:
         self.killers, self.backoff = Killers(), Backoff()
         self.given_up = False  # no worker is there, and none to be expected soon
         self.deaths = 0
+        self.why = ""  # the last worker died, or none could take its place
         self.alive: Callable[[], int] = lambda: 0
         self.queue_seconds: Seconds = metrics.stages.series(name, "queue")
         self.predict_seconds: Seconds = metrics.stages.series(name, "predict")

@@ -135,7 +135,8 @@ class Worker:
             else:
                 await self._predict(process, batch, rows)
         except TimeoutError:
-            await process.stop()  # it is stuck
+            log.warning("worker stuck", model=self._shared.name, pid=process.pid, **process.batches.told_in_hand())
+            await process.stop()
             self._retry_or_refuse_late(batch)
         except Died as death:
             how = str(death)
@@ -213,6 +214,7 @@ class Worker:
         shared.metrics.worker_deaths.labels(shared.name).inc()
         with_it = dead.batches.told_in_hand()
         log.warning("worker died", model=shared.name, pid=dead.pid, how=dead.how, restart_in_seconds=pause, **with_it)
+        shared.why = dead.how
         await dead.stop()
         while True:
             self._give_up_where_hopeless()
@@ -227,7 +229,8 @@ class Worker:
             except RolloutFailed as error:
                 await self.process.stop()
                 pause = shared.backoff.failed()
-                log.error("worker can't be replaced", model=shared.name, reason=error.message, again_in_seconds=pause)
+                shared.why = error.message
+                log.error("worker can't be replaced", model=shared.name, reason=shared.why, again_in_seconds=pause)
                 if not shared.alive():  # so far requests may wait for it; that it fails may last, so they are refused
                     self._give_up()
         log.info("worker replaced", model=shared.name, pid=self.process.pid)

@@ -105,6 +105,7 @@ async def test_c5_a_hung_predict_gets_504_in_time_and_its_mates_their_answers(
                     client.ask([1.0], fault), *(client.ask([float(x)], "") for x in range(8))
                 )
                 assert (alone.status, alone.cause) == (504, "deadline_exceeded")
+                assert abused.count("worker stuck") > 0
                 assert alone.seconds < PREDICT_TIMEOUT_SECONDS + within(0.5)
                 assert all(one.flaw([float(x)]) == "" for x, one in enumerate(others))
                 faults = [INNOCENT, INNOCENT, fault, INNOCENT]

@@ -1,5 +1,6 @@
 """What `serve` says at start of who is let in: what can't be used, and where that is everybody."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,12 @@ def test_certificates_that_can_not_be_used_at_start_are_said(
     variables = {"PINION_HTTP__TLS_CERTIFICATE": str(certificate), "PINION_HTTP__TLS_KEY": str(key)}
     told = "No such file" if wrong == "nothing there" else "they must be a certificate and its own, unencrypted key"
     refused(run("--repo", str(repository.folder), "--port", "0", **variables), 2, told)
+
+
+def test_a_certificate_that_has_ended_at_start_is_said(repository: Repository, tmp_path: Path) -> None:
+    certificate, key = Authority().issue("server", timedelta(minutes=-1)).write(tmp_path, "server")
+    with Server(repository.folder, repository.state, http__tls_certificate=certificate, http__tls_key=key) as server:
+        assert server.wait("certificate has ended: who connects refuses it", level="warning")["what"] == "server"
 
 
 @pytest.mark.parametrize(

@@ -112,20 +112,23 @@ def test_the_remote_healed_the_release_goes_live_by_itself(cold: Repository) -> 
         server.ready()
 
 
-def test_half_written_and_missing_pins_change_nothing(repository: Repository) -> None:
+def test_half_written_and_missing_pins_are_told_and_change_nothing(repository: Repository) -> None:
     pin = repository.folder / "models.dvc"
     whole = pin.read_bytes()
     with Server(repository.folder, repository.state).ready() as server:
         before = server.model()
         pin.write_bytes(whole[: len(whole) // 2])
-        server.wait("pin unreadable")
+        server.wait("rollout failed", code="pin_unreadable")
         pin.unlink()
+        told = server.wait("rollout failed", count=2, code="pin_unreadable")["reason"]
+        assert told == server.get("/models").json()["failure"]["message"] == "there is no models.dvc in the repository"
+        assert server.get("/rollouts").json()["attempts"][-1]["reason"] == told
         assert server.get("/health/ready").status_code == 200
         pin.write_bytes(whole)
         repository.checkout(0)
         server.wait("release live", count=2)
         assert before["digest"] != server.model()["digest"]
-        assert len([one for one in server.events if one["event"] == "rollout failed"]) == 0
+        assert server.get("/models").json()["failure"] is None
 
 
 async def test_a_killed_worker_is_replaced_and_no_answer_is_wrong(repository: Repository) -> None:

@@ -238,6 +238,7 @@ async def test_i6_without_a_worker_it_is_not_ready_and_says_why(repository: Repo
         model = seen[-1].json()["models"]["oracle"]
         assert model["ready"] == 0
         assert "model 'oracle' has no worker that can answer: " in model["reason"]
+        assert "(killed by SIGKILL)" in model["reason"]
         await server.seen("worker replaced")
         assert server.get("/health/ready").json()["models"]["oracle"]["reason"] is None
 

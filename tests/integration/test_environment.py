@@ -15,12 +15,13 @@ import pytest
 
 from serve.artifact.lease import Leases
 from serve.artifact.snapshot import Recipe, requirements
-from serve.errors import EnvironmentFailed, SnapshotUnreadable
+from serve.errors import EnvironmentFailed, MachineFailed, SnapshotUnreadable
 from serve.worker import environment
 from serve.worker.environment import EnvironmentPolicy
 from tests import packages
 from tests.chaos.residue import eventually
 from tests.forms import forms
+from tests.pulls.test_crashes import grow, small_disk
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}.0"
 
@@ -68,6 +69,16 @@ def hashed(*wheels: Path) -> Recipe:
 async def test_an_environment_has_what_its_recipe_says(index: Path, state: Path) -> None:
     packages.wheel(index, "one", content="VALUE = 7\n")
     assert value(await build(Recipe(HERE, ("one==1.0",)), state), "one") == "7"
+
+
+async def test_where_a_package_finds_no_room_the_disk_is_told_and_not_the_index(index: Path, state: Path) -> None:
+    packages.wheel(index, "one", content="#" * 2**21 + "\nVALUE = 7\n")
+    with small_disk(state, 2**20):
+        with pytest.raises(MachineFailed) as caught:
+            await build(Recipe(HERE, ("one==1.0",)), state)
+        assert caught.value.message == "the machine refused what this takes: No space left on device (uv pip install)"
+        grow(state)
+        assert value(await build(Recipe(HERE, ("one==1.0",)), state), "one") == "7"
 
 
 async def test_packages_of_the_recorded_hashes_make_an_environment_of_their_own(index: Path, state: Path) -> None:

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from serve.artifact.commits import Origin
 from serve.artifact.pin import Pin, PinnedModel
 from serve.artifact.snapshot import Snapshot
-from serve.errors import PullFailed
+from serve.errors import PinUnreadable, PullFailed
 from serve.loader import Deployed, Loader
 from serve.metrics import Metrics
 from serve.rollout import Live, Rollout, RolloutOptions
@@ -40,14 +40,14 @@ class Rig:
     def __init__(self, options: RolloutOptions = OPTIONS) -> None:
         self.loader, self.metrics, self.time = FakeLoader(), Metrics(CollectorRegistry()), Hourglass()
         self.rollout = Rollout(cast(Loader, self.loader), options, self.metrics, self.time)
-        self._pins: asyncio.Queue[Pin] = asyncio.Queue()
+        self._pins: asyncio.Queue[Pin | PinUnreadable] = asyncio.Queue()
         self.following = asyncio.create_task(self.rollout.follow(self._follow()))
 
-    async def _follow(self) -> AsyncIterator[Pin]:
+    async def _follow(self) -> AsyncIterator[Pin | PinUnreadable]:
         while True:
             yield await self._pins.get()
 
-    async def pinned(self, desired: Pin) -> None:
+    async def pinned(self, desired: Pin | PinUnreadable) -> None:
         """Git asks for `desired`; its load begins, where there must be one."""
         self._pins.put_nowait(desired)
         await settled()
@@ -72,6 +72,11 @@ class Rig:
     @property
     def held(self) -> Pin | None:
         return self.rollout.held.pin if self.rollout.held else None
+
+    @property
+    def failure(self) -> tuple[str, str] | None:
+        found = self.rollout.failure
+        return (found.code, found.message) if found is not None else None
 
     def pool(self, name: str = "a") -> FakePool:
         return cast(FakePool, self.rollout.models[name].pool)
@@ -363,3 +368,39 @@ async def test_an_attempt_that_fell_back_is_live_no_more() -> None:
         await rig.time.passes(1.0)
         assert [one.outcome for one in rig.rollout.attempts] == ["live", "fell_back"]
         assert "3 workers died" in [*rig.rollout.attempts][-1].reason
+
+
+async def test_while_the_pin_is_unreadable_it_is_told_and_the_release_is_kept() -> None:
+    async with running() as rig:
+        await rig.goes_live(FIRST)
+        await rig.pinned(PinUnreadable("models.dvc is empty"))
+        assert rig.failure == ("pin_unreadable", "models.dvc is empty")
+        assert (rig.live, rig.rollout.ready, rig.outcome("pin_unreadable")) == (FIRST, True, 1.0)
+        await rig.pinned(FIRST)
+        assert (rig.live, rig.failure, rig.outcome("live")) == (FIRST, None, 1.0)
+        assert [one.outcome for one in rig.rollout.attempts] == ["live", "pin_unreadable"]
+
+
+async def test_a_release_on_its_way_goes_live_while_the_next_pin_is_unreadable() -> None:
+    async with running() as rig:
+        await rig.goes_live(FIRST)
+        await rig.pinned(SECOND)
+        await rig.pinned(PinUnreadable("models.dvc is empty"))
+        rig.loader.succeeds()
+        await settled()
+        assert (rig.live, rig.failure) == (SECOND, ("pin_unreadable", "models.dvc is empty"))
+        assert [one.outcome for one in rig.rollout.attempts] == ["live", "pin_unreadable", "live"]
+
+
+async def test_what_failed_before_the_pin_was_unreadable_is_told_again_after_it() -> None:
+    async with running() as rig:
+        await rig.goes_live(FIRST)
+        await rig.pinned(SECOND)
+        rig.loader.fails()
+        await settled()
+        before = rig.failure
+        await rig.pinned(PinUnreadable("models.dvc is empty"))
+        assert rig.failure != before
+        await rig.pinned(SECOND)
+        assert before is not None
+        assert rig.failure == before

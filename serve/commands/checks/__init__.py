@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
+from serve import app as composition
 from serve.commands import given
 from serve.commands.checks import machine, models, repository
 from serve.commands.checks.check import Check, Verdict, bad, good
@@ -32,4 +33,5 @@ def every(repo: Path | None) -> Iterator[Check]:
     yield from found
     if pin is not None:
         yield from repository.committed(settings.repo, pin)
+        yield from repository.verified(settings.repo, pin, composition.make_trust(settings))
         yield from asyncio.run(models.obtainable(settings, pin))

@@ -19,6 +19,8 @@ from uv import find_uv_bin
 
 from serve import admission, groups
 from serve import app as composition
+from serve.access import expiry
+from serve.access.certificates import Certificates
 from serve.access.documents import is_loopback
 from serve.commands.checks.check import Check, bad, good, note
 from serve.errors import AccessUnreadable, SandboxFailed
@@ -30,6 +32,7 @@ from serve.worker.confinement import SandboxPolicy
 
 _LITTLE_SPACE = 2**30
 _LITTLE_MEMORY = 2**30
+_SOON_SECONDS = 14 * 86400  # as in the alert
 _EARLIEST = 1_767_225_600  # the start of 2026: a clock before it is wrong, and certificates are judged by it
 
 
@@ -89,17 +92,31 @@ def files(settings: Settings) -> Iterator[Check]:
     if unreadable:
         yield bad("trust", f"can't read {', '.join(unreadable)}", "correct the path, or let the server's user read it")
     elif wanted:
-        yield good("trust", f"{len(wanted)} files can be read")
+        told = f"{len(wanted)} files can be read"
+        yield good("trust", f"{told}; whether the models are signed, serve plan says" if trust.signed else told)
     try:
         access = admission.make_access(settings)
     except AccessUnreadable as error:
         yield bad("access", error.message, "correct the file, or the setting that names it")
         return
+    if access.certificates is not None:
+        yield from _certificates(access.certificates)
     if access.open and not is_loopback(settings.http.host):
         mend = "set PINION_AUTH__KEYS (serve key new), or PINION_HTTP__TLS_CLIENT_CA"
         yield note("access", f"whoever reaches {settings.http.host} may ask", mend)
     else:
         yield good("access", "only this machine" if access.open else "by key, token or certificate")
+
+
+def _certificates(used: Certificates) -> Iterator[Check]:
+    """Whether each is still good, and for how long."""
+    for what, end in expiry.ends(used.pem):
+        left = end - time.time()
+        told = f"{what} {'ended' if left < 0 else 'ends'} on {expiry.told(end)}"
+        if left > _SOON_SECONDS:
+            yield good("certificate", told)
+        else:
+            yield (bad if left < 0 else note)("certificate", told, "renew it, and replace the file, with its key")
 
 
 def state(settings: Settings) -> Iterator[Check]:

@@ -23,14 +23,23 @@ async def obtainable(settings: Settings, pin: Pin) -> list[Check]:
     """The remote, then the environment of each model that could be read."""
     store = composition.make_store(settings)
     limits = composition.make_pull_limits(settings)
-    here = await asyncio.to_thread(lambda: all(store.snapshot(model).is_dir() for model in pin.models))
-    found = [await _remote(store, pin, limits, here)]
+    remote = await _remote(store, pin, limits, await asyncio.to_thread(_here, store, pin))
     try:
         snapshots = await details.of(store, pin, list(pin.models), limits)
     except (RolloutFailed, OSError) as error:
         told = error.message if isinstance(error, RolloutFailed) else MachineFailed(error).message
-        return [*found, bad("environment", f"can't be told: {told}", "mend the remote first")]
-    return [*found, *[await _environment(one, settings) for one in snapshots.values()]]
+        said = told in remote.told  # once is enough
+        told = "its packages stand in what is to be pulled" if said else told
+        return [remote, bad("environment", f"can't be told: {told}", "mend that first")]
+    return [remote, *[await _environment(one, settings) for one in snapshots.values()]]
+
+
+def _here(store: Store, pin: Pin) -> bool:
+    """Whether all that is pinned is in the state folder, and can be read."""
+    try:
+        return all(store.snapshot(model).is_dir() for model in pin.models)
+    except OSError:
+        return False
 
 
 async def _remote(store: Store, pin: Pin, limits: PullLimits, here: bool) -> Check:
@@ -39,6 +48,8 @@ async def _remote(store: Store, pin: Pin, limits: PullLimits, here: bool) -> Che
         missing = await _missing(store, pin, limits)
     except RemoteNotTrusted as error:
         problem, mend = error.message, "say where to pull from, as PINION_ARTIFACT__REMOTE: docs/your-own.md"
+    except MachineFailed as error:
+        problem, mend = error.message, "make room: on the state folder's disk, and on that of DVC's cache"
     except RolloutFailed as error:
         problem, mend = error.message, "is its address right, its network up, and do its credentials reach this user?"
     except OSError as error:
@@ -77,6 +88,8 @@ async def _environment(one: Snapshot, settings: Settings) -> Check:
     try:
         environment.require_supported(recipe)
         await _resolved(recipe)
+    except MachineFailed as error:
+        return bad(name, f"{told}: {error.message}", "make room for uv's cache and for temporary files")
     except EnvironmentFailed as error:
         mend = "is the package index reachable, and named (UV_DEFAULT_INDEX, PIP_INDEX_URL, UV_FIND_LINKS)?"
         return bad(name, f"{told}: {error.message}", mend)

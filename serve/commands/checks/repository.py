@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from serve.artifact import git, history
-from serve.artifact.pin import FILENAME, Pin, read
-from serve.artifact.watch import look
+from serve.artifact import commits, git, history
+from serve.artifact.pin import FILENAME, Pin
+from serve.artifact.trust import CommitPolicy, Trust
+from serve.artifact.watch import look, pinned
 from serve.commands.checks.check import Check, bad, good, note
-from serve.errors import PinUnreadable
+from serve.errors import CommitRefused, PinUnreadable
 
 
 def readable(repo: Path) -> tuple[Pin | None, list[Check]]:
@@ -15,15 +16,11 @@ def readable(repo: Path) -> tuple[Pin | None, list[Check]]:
     if not repo.is_dir():
         return None, [bad("repository", f"there is no folder {repo}", "name the git repository with --repo")]
     found = [_repository(repo)]
-    data = look(repo)
-    if not data:
-        told = f"there is no {FILENAME} in {repo}, or nothing in it"
-        mend = f"promote a model, or git checkout HEAD -- {FILENAME}, or name another --repo"
-        return None, [*found, bad(FILENAME, told, mend)]
     try:
-        pin = read(data)
+        pin = pinned(repo)
     except PinUnreadable as error:
-        return None, [*found, bad(FILENAME, error.message, f"git checkout HEAD -- {FILENAME}, or promote anew")]
+        mend = f"promote a model, or git checkout HEAD -- {FILENAME}, or name another --repo"
+        return None, [*found, bad(FILENAME, error.message, mend)]
     names = ", ".join(model.name for model in pin.models)
     return pin, [*found, good(FILENAME, f"{names}: {pin.size / 1e6:.1f} MB in {pin.files} files")]
 
@@ -44,6 +41,19 @@ def _repository(repo: Path) -> Check:
     return note("repository", f"{repo} is no git repository", mend)
 
 
+def verified(repo: Path, pin: Pin, trust: Trust) -> Iterator[Check]:
+    """Whether a commit whose signature verifies has it, where that is asked."""
+    if trust.commits is CommitPolicy.NONE:
+        return
+    try:
+        found = commits.origin(repo, pin, trust)
+    except CommitRefused as error:
+        yield bad("commit", error.message, f"have a signer commit {FILENAME} as it is: docs/trust.md")
+        return
+    if found is not None:
+        yield good("commit", f"{found.revision[:12]}, signed by {found.signer}")
+
+
 def committed(repo: Path, pin: Pin) -> Iterator[Check]:
     """Whether git has this very models.dvc, and whether it is HEAD's."""
     head = history.pin_at(repo, "HEAD")
@@ -52,10 +62,10 @@ def committed(repo: Path, pin: Pin) -> Iterator[Check]:
     if head[1] == pin:
         yield good("HEAD", f"{head[0][:12]} pins what the work tree does")
         return
-    commits = history.holding(repo, look(repo))
-    if commits:
+    holding = history.holding(repo, look(repo))
+    if holding:
         mend = f"nothing, where that is a rollback; git checkout HEAD -- {FILENAME} goes back to it"
-        yield note("HEAD", f"the work tree has {FILENAME} of {commits[0][:12]}, HEAD another", mend)
+        yield note("HEAD", f"the work tree has {FILENAME} of {holding[0][:12]}, HEAD another", mend)
     else:
         mend = f"git diff HEAD -- {FILENAME} shows it; commit it, or git checkout HEAD -- {FILENAME}"
         yield note("HEAD", f"no commit has the work tree's {FILENAME}", mend)

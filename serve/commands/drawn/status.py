@@ -59,7 +59,7 @@ def _head(found: Mapping[str, Any]) -> RenderableType:
 
 def _notes(found: Mapping[str, Any]) -> list[RenderableType]:
     """What is not as git asks, or goes on, or is not known."""
-    told = []
+    told = [f"{BAD} {escape(reason)}" for reason in found["reasons"]]
     if found["doing"]:
         doing = found["doing"]
         told.append(f"[cyan]…[/] {doing['step']}: {escape(doing['told'])} [dim]{escape(doing['progress'])}[/]")

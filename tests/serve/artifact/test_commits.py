@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from serve.artifact.commits import Origin, origin
 from serve.artifact.pin import FILENAME, write
@@ -54,6 +55,20 @@ def refused(repo: SignedRepository, trust: Trust, digit: str = "1") -> str:
     with pytest.raises(CommitRefused) as caught:
         origin(repo.folder, pin(digit), trust)
     return caught.value.message
+
+
+def test_where_git_tells_nothing_that_is_the_reason(
+    repo: SignedRepository, signers: Signers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo.commit(pin("1"), signers.ada)
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", "")
+        assert refused(repo, signers.trust).startswith("git can't be run: No such file or directory")
+    (repo.folder / ".git").rename(repo.folder / "elsewhere")
+    assert refused(repo, signers.trust).startswith(f"{repo.folder} is no git repository")
+    with capture_logs() as logs:
+        assert origin(repo.folder, pin("1"), Trust()) is None
+    assert [one["event"] for one in logs] == ["no commit can be told"]
 
 
 def test_a_signed_promotion_is_told_with_its_date_and_who_signed_it(repo: SignedRepository, signers: Signers) -> None:

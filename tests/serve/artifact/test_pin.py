@@ -104,7 +104,7 @@ REFUSED = {
     "bytes that are no text": (b"\xff\xfe\x00o", "is not YAML"),
     "a NUL": (WRITTEN.encode() + b"\0", "is not YAML"),
     "a tab": (edited("  size", "\tsize"), "is not YAML"),
-    "a conflict of git": (b"<<<<<<< HEAD\n" + WRITTEN.encode(), "is not YAML"),
+    "a conflict of git": (b"<<<<<<< HEAD\n" + WRITTEN.encode(), "has conflict marks"),
     "a scalar": (b"models", "the top level must be a mapping"),
     "a list": (b"- outs", "the top level must be a mapping"),
     "null": (b"---\n", "the top level must be a mapping"),

@@ -25,6 +25,12 @@ def test_what_is_known_of_a_failure_says_what_to_do(said: str, told: str) -> Non
     assert "does not exist" not in found  # which is said of an object that is not there, and means something else
 
 
+def test_a_full_disk_is_known_in_whoevers_words_it_is_told() -> None:
+    for said in ("[Errno 28] No space left on device: '/x'", "unexpected error - database or disk is full"):
+        assert reasons.disk_is_full(said)
+    assert not reasons.disk_is_full("Could not connect to the endpoint URL: http://a/b")
+
+
 def test_the_extra_that_is_missing_is_named() -> None:
     assert "pip install 'pinion-serve[ssh]'" in reasons.known("but requires 'dvc-ssh' to be installed")
 

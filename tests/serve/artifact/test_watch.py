@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
 from serve.artifact.pin import FILENAME, Pin, PinnedModel, write
 from serve.artifact.watch import look, pins
+from serve.errors import PinUnreadable
 from tests.fakes import FakeSleep, StoryOver
 
 DIGEST = "sha256:" + "0" * 64
@@ -28,12 +28,12 @@ class Repo:
     def loses(self) -> None:
         (self.folder / FILENAME).unlink()
 
-    async def yields(self, *steps: Callable[[], object]) -> list[Pin]:
-        """The pins that come while between the looks these steps happen."""
-        found = []
+    async def yields(self, *steps: Callable[[], object]) -> list[Pin | str]:
+        """The pins, and why there are none, that come while between the looks these steps happen."""
+        found: list[Pin | str] = []
         with contextlib.suppress(StoryOver):
             async for pin in pins(self.folder, 0.5, FakeSleep(steps)):
-                found.append(pin)  # noqa: PERF401  # the story ends by an exception, and what came before counts
+                found.append(pin.message if isinstance(pin, PinUnreadable) else pin)  # noqa: PERF401  # the story ends by an exception, and what came before counts
         return found
 
 
@@ -57,7 +57,7 @@ async def test_a_pin_seen_only_once_does_not_count(repo: Repo) -> None:
 
 
 async def test_a_pin_that_comes_later_is_yielded(repo: Repo) -> None:
-    assert await repo.yields(nothing, repo.holds(FIRST), nothing, repo.holds(SECOND), nothing) == [FIRST, SECOND]
+    assert await repo.yields(repo.holds(FIRST), nothing, repo.holds(SECOND), nothing) == [FIRST, SECOND]
 
 
 async def test_going_back_is_a_change_too(repo: Repo) -> None:
@@ -66,10 +66,25 @@ async def test_going_back_is_a_change_too(repo: Repo) -> None:
     assert await repo.yields(*story) == [FIRST, SECOND, FIRST]
 
 
-async def test_a_file_that_is_missing_or_empty_for_a_while_is_no_change(repo: Repo) -> None:
+async def test_a_file_that_is_missing_or_empty_at_one_look_is_no_change(repo: Repo) -> None:
     repo.holds(FIRST)()
-    story = (nothing, repo.loses, nothing, repo.holds(b""), nothing, repo.holds(FIRST), nothing)
+    story = (nothing, repo.loses, repo.holds(b""), repo.holds(FIRST), nothing)
     assert await repo.yields(*story) == [FIRST]
+
+
+async def test_a_file_that_stays_away_is_told_once_until_it_is_back(repo: Repo) -> None:
+    repo.holds(FIRST)()
+    story = (nothing, repo.loses, nothing, nothing, repo.holds(b""), nothing, repo.holds(FIRST), nothing)
+    told = ["there is no models.dvc in the repository", "models.dvc is empty"]
+    assert await repo.yields(*story) == [FIRST, *told, FIRST]
+
+
+async def test_a_folder_in_its_place_and_a_repository_that_is_gone_are_told(repo: Repo, tmp_path: Path) -> None:
+    repo.folder = tmp_path / "repository"
+    repo.folder.mkdir()
+    place = repo.folder / FILENAME
+    told = ["models.dvc can't be read: Is a directory", f"there is no folder {repo.folder} any more"]
+    assert await repo.yields(place.mkdir, nothing, place.rmdir, repo.folder.rmdir, nothing) == told
 
 
 async def test_the_same_pin_in_other_words_is_no_change(repo: Repo) -> None:
@@ -77,23 +92,25 @@ async def test_the_same_pin_in_other_words_is_no_change(repo: Repo) -> None:
     assert await repo.yields(nothing, repo.holds(b"# hello\n" + write(FIRST)), nothing) == [FIRST]
 
 
-async def test_a_broken_file_is_logged_once_and_the_next_good_pin_counts(repo: Repo) -> None:
+async def test_a_broken_file_is_told_once_and_the_next_good_pin_counts(repo: Repo) -> None:
     repo.holds(FIRST)()
-    with capture_logs() as logs:
-        story = (nothing, repo.holds(b"outs: ["), nothing, nothing, repo.holds(SECOND), nothing)
-        assert await repo.yields(*story) == [FIRST, SECOND]
-    assert [(entry["event"], entry["log_level"]) for entry in logs] == [("pin unreadable", "warning")]
+    story = (nothing, repo.holds(b"outs: ["), nothing, nothing, repo.holds(SECOND), nothing)
+    first, told, second = await repo.yields(*story)
+    assert (first, second) == (FIRST, SECOND)
+    assert str(told).startswith("models.dvc is not YAML")
 
 
-async def test_a_broken_file_mended_to_what_it_was_is_no_change(repo: Repo) -> None:
+async def test_a_broken_file_mended_to_what_it_was_is_told(repo: Repo) -> None:
     repo.holds(FIRST)()
-    assert await repo.yields(nothing, repo.holds(b"outs: ["), nothing, repo.holds(FIRST), nothing) == [FIRST]
+    marks = b"<<<<<<< HEAD\n" + write(FIRST) + b"=======\n" + write(SECOND) + b">>>>>>> theirs\n"
+    told = "models.dvc has conflict marks: a merge in git is not finished"
+    assert await repo.yields(nothing, repo.holds(marks), nothing, repo.holds(FIRST), nothing) == [FIRST, told, FIRST]
 
 
 async def test_looks_are_an_interval_apart(repo: Repo) -> None:
     sleep = FakeSleep([nothing, nothing])
     with pytest.raises(StoryOver):
-        await anext(pins(repo.folder, 0.25, sleep))
+        _ = [found async for found in pins(repo.folder, 0.25, sleep)]
     assert sleep.slept == [0.25, 0.25, 0.25]
 
 
@@ -134,6 +151,6 @@ async def test_a15_while_a_pin_is_read_others_are_served(tmp_path: Path) -> None
 
     serving = asyncio.create_task(others())
     with pytest.raises(StoryOver):
-        await anext(pins(tmp_path, 1.0, sleep))
+        _ = [found async for found in pins(tmp_path, 1.0, sleep)]
     serving.cancel()
     assert before[1] - before[0] > 10

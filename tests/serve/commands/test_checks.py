@@ -8,14 +8,17 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from serve.artifact.trust import CommitPolicy, Trust
 from serve.commands.checks import machine, models, repository
 from serve.commands.checks.check import Check, Verdict
 from serve.settings import ArtifactSettings, AuthSettings, HttpSettings, Settings, TrustSettings, WorkerSettings
+from tests.certificates import Authority
 from tests.forms import FULL
 from tests.packages import wheel
 from tests.releases import Releases, Spec
@@ -93,11 +96,20 @@ def test_a_remote_that_is_gone_and_one_that_nobody_trusts_are_told_apart(tmp_pat
     shutil.rmtree(gone.repo / "remote")
     found = obtainable(gone, "state")
     assert found["remote"].verdict is Verdict.BAD
-    assert "neither the cache nor the remote has" in found["remote"].told
+    assert (
+        found["remote"].told
+        == f"the remote's folder {gone.repo / 'remote'} is not there, or has nothing in it: is it mounted?"
+    )
     config = gone.repo / ".dvc" / "config"
     config.write_text(config.read_text().replace("../remote", str(tmp_path / "elsewhere")))
     found = obtainable(gone, "state")
     assert (found["remote"].verdict, "PINION_ARTIFACT__REMOTE" in found["remote"].mend) == (Verdict.BAD, True)
+
+
+def test_a_state_folder_that_may_not_be_looked_into_is_said(made: Releases) -> None:
+    found = obtainable(made, "x" * 300)
+    assert (found["remote"].verdict, "File name too long" in found["remote"].told) == (Verdict.BAD, True)
+    assert found["environment"].verdict is Verdict.BAD
 
 
 def test_wrong_settings_end_it_at_once_with_the_setting_that_is_wrong(made: Releases) -> None:
@@ -165,6 +177,30 @@ def test_files_that_are_not_there_are_named(made: Releases, tmp_path: Path) -> N
     named = settings(made, trust=TrustSettings(keys=(lost,)), auth=AuthSettings(keys=tmp_path / "keys.txt"))
     found = verdicts(machine.files(named))
     assert (found["trust"], found["access"][0]) == ((Verdict.BAD, f"can't read {lost}"), Verdict.BAD)
+
+
+@pytest.mark.parametrize(
+    ("days", "verdict", "told"),
+    [
+        (-0.01, Verdict.BAD, "server ended on"),
+        (7, Verdict.NOTE, "server ends on"),
+        (90, Verdict.GOOD, "server ends on"),
+    ],
+)
+def test_a_certificate_that_has_ended_or_soon_will_is_said(
+    made: Releases, tmp_path: Path, days: float, verdict: Verdict, told: str
+) -> None:
+    certificate, key = Authority().issue("server", timedelta(days=days)).write(tmp_path, "server")
+    found = verdicts(machine.files(settings(made, http=HttpSettings(tls_certificate=certificate, tls_key=key))))
+    assert (found["certificate"][0], found["certificate"][1].startswith(told)) == (verdict, True)
+
+
+def test_a_pin_that_no_verified_commit_has_is_said_where_that_is_asked(made: Releases) -> None:
+    pin, _ = repository.readable(made.repo)
+    assert pin is not None
+    assert not list(repository.verified(made.repo, pin, Trust()))
+    found = verdicts(repository.verified(made.repo, pin, Trust(commits=CommitPolicy.VERIFIED)))
+    assert (found["commit"][0], "is not signed: git commit -S" in found["commit"][1]) == (Verdict.BAD, True)
 
 
 def test_a_server_that_anybody_may_ask_is_noted(made: Releases) -> None:

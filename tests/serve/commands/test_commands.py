@@ -130,7 +130,19 @@ def test_history_says_what_each_release_did_where_both_are_on_this_machine(
 
 def test_history_of_no_release_is_said(tmp_path: Path) -> None:
     done = serve("history", "--repo", str(tmp_path))
+    assert (done.exit_code, f"{tmp_path} is no git repository" in done.stderr) == (1, True)
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    done = serve("history", "--repo", str(tmp_path))
     assert (done.exit_code, "git knows no commit of models.dvc" in done.stderr) == (1, True)
+
+
+def test_that_there_is_no_git_is_said_and_not_taken_for_no_commit(
+    releases: tuple[Releases, Sequence[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    for words in (("history",), ("plan", "HEAD")):
+        done = serve(*words, "--repo", str(releases[0].repo))
+        assert "git can't be run: No such file or directory" in done.stderr, done.stderr
 
 
 def test_a_plan_marks_what_breaks_callers_and_ends_with_3_where_that_is_asked(

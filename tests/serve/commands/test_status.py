@@ -37,7 +37,7 @@ ATTEMPT = {
     "since": "2026-01-01T00:00:00+00:00",
 }
 NOT_READY: dict[str, tuple[int, Any]] = {
-    "/health/ready": (503, {"ready": False, "stopping": False}),
+    "/health/ready": (503, {"ready": False, "stopping": False, "models": {"a": {"reason": "no worker (killed)"}}}),
     "/models": (
         200,
         {
@@ -100,6 +100,7 @@ def test_a_server_that_is_not_ready_is_told_whole_with_code_1() -> None:
     assert (done.exit_code, told.exit_code) == (1, 1)
     for words in (
         "✗ not ready",
+        "✗ no worker (killed)",
         "… pull: 3 MB 1 of 3 MB",
         "✗ what git asks for is not live: pull_failed no remote",
         "1 dead",
@@ -154,7 +155,7 @@ def test_a_server_is_known_by_its_authority_or_by_its_very_certificate_and_else_
     context.load_cert_chain(certificate, key)
     with answering(NOT_READY, context) as server:
         url = f"https://127.0.0.1:{server.server_port}"
-        assert Target(url, ca=tmp_path / "ca.pem").json("/health/ready", 503) == {"ready": False, "stopping": False}
+        assert Target(url, ca=tmp_path / "ca.pem").json("/health/ready", 503)["ready"] is False
         assert Target(url, certificate=certificate).get("/metrics")[0] == 200
         for stranger in (Target(url), Target(url, certificate=other)):
             with pytest.raises(Unanswered, match="no certificate that is trusted here"):

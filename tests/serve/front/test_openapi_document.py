@@ -243,7 +243,7 @@ def test_a_timeout_is_taken_exactly_where_its_schema_allows_it(header: str) -> N
 
 def test_what_is_told_of_releases_and_of_readiness_is_described() -> None:
     schemas = described()["components"]["schemas"]
-    model: Any = SimpleNamespace(pool=SimpleNamespace(alive=0, workers=[{"state": "loading"}]))
+    model: Any = SimpleNamespace(pool=SimpleNamespace(alive=0, workers=[{"state": "dead"}], why="killed by SIGKILL"))
     rollout: Any = SimpleNamespace(models={}, desired=None, live=None, held=None, failure=None)
     assert set(schemas["Models"]["required"]) == set(describe.models(rollout))
     rollout.models = {"m": model}
@@ -252,4 +252,4 @@ def test_what_is_told_of_releases_and_of_readiness_is_described() -> None:
     alone = describe.readiness_alone(cast(Any, SimpleNamespace(ready=False, stopping=False)))
     assert set(schemas["Readiness"]["required"]) == set(alone)
     assert set(schemas["ModelReadiness"]["required"]) == set(told["models"]["m"])
-    assert told["models"]["m"]["reason"] == "model 'm' has no worker that can answer: loading"
+    assert told["models"]["m"]["reason"] == "model 'm' has no worker that can answer: dead (killed by SIGKILL)"
