@@ -104,7 +104,7 @@ clean:  ## remove what was built here (never models.dvc, remote/ or mlflow.db)
 	@command -v $(PYTHON) >/dev/null || { echo "Pinion needs Python 3.11 or newer as '$(PYTHON)': install it, or run make PYTHON=/path/to/python3." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Pinion needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) -V 2>&1): run make PYTHON=python3.11 (or newer)." >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "'$(PYTHON)' has no venv module: install it (on Debian and Ubuntu: apt install python3-venv) and run make again." >&2; exit 1; }
-	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/uv.txt
 	@touch $@
 

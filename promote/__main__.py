@@ -125,7 +125,7 @@ def candidates(
         table.add_column(Text(heading), overflow="fold")  # what may be copied from here is never cut short
     for place, one in enumerate(found, 1):
         revision = one.data.tags.get("pinion.revision", "")
-        models = " ".join(f"models:/{model.model_id}" for model in (one.outputs.model_outputs if one.outputs else []))
+        models = plain(" ".join(source.references(one)), 400)
         figure, name = f"{one.data.metrics[metric]:.6g}", plain(one.info.run_name or "", 40)
         cells = (str(place), one.info.run_id, name, figure, models, plain(revision, 12))
         table.add_row(*map(Text, cells))

@@ -14,7 +14,7 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from promote.errors import PromotionRefused, plain
-from promote.source import Candidate, connect, find, mlflow_said
+from promote.source import Candidate, connect, find, mlflow_said, references
 
 _LOWER = re.compile(r"(loss|error|mae|mse|rmse)$")
 _PAGE = 1000
@@ -31,11 +31,13 @@ def candidates(repo: Path, experiment: str, metric: str, lower: bool) -> list[Ru
     with mlflow_said():
         runs = list(_finished(client, experiment))
     measured = [run for run in runs if math.isfinite(run.data.metrics.get(metric, math.nan))]
+    if not runs:
+        raise PromotionRefused(f"experiment '{plain(experiment)}' has no finished run with a model")
     if not measured:
         known = sorted({name for run in runs for name in run.data.metrics})
-        told = f"their metrics are {plain(', '.join(known[:12]))}" if known else "there is none at all"
         raise PromotionRefused(
-            f"no finished run of experiment '{plain(experiment)}' with a model has metric '{plain(metric)}'; {told}"
+            f"no finished run of experiment '{plain(experiment)}' with a model has metric '{plain(metric)}'; "
+            f"their metrics are {plain(', '.join(known[:12])) or 'none'}"
         )
     return sorted(measured, key=lambda run: float(run.data.metrics[metric]), reverse=not lower)
 
@@ -56,7 +58,7 @@ def _finished(client: MlflowClient, experiment: str) -> Iterator[Run]:
         page = client.search_runs(
             [found.experiment_id], "attributes.status = 'FINISHED'", max_results=_PAGE, page_token=token
         )
-        yield from (run for run in page if run.outputs and run.outputs.model_outputs)
+        yield from (run for run in page if references(run))
         token = page.token
         if not token:
             return

@@ -140,8 +140,9 @@ def unpublished(repo: Path) -> str:
         return ""
     upstream = found.stdout.decode(errors="replace").strip()
     behind, ahead = git(repo, "rev-list", "--left-right", "--count", "@{upstream}...HEAD").split()
-    first = "" if behind == "0" else f"git pull --rebase, for that has {behind} others, then "
-    return f"{ahead} commits are not in {upstream} yet: {first}git push" if ahead != "0" else ""
+    first = "" if behind == "0" else f"git pull --rebase, for that has {behind} more, then "
+    commits = "1 commit is" if ahead == "1" else f"{ahead} commits are"
+    return f"{commits} not in {upstream} yet: {first}git push" if ahead != "0" else ""
 
 
 def ignores_models(repo: Path) -> bool:

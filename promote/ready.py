@@ -29,7 +29,9 @@ _SAMPLE = b"outs:\n- md5: 0123456789abcdef0123456789abcdef.dir\n  path: models\n
 def require(repo: Path) -> None:
     """Refuse where no commit could be made, or no remote is named."""
     if not (repo / ".git").exists() or not (repo / ".dvc" / "config").is_file():
-        raise PromotionRefused(f"{repo} is not the top of a repository of both git and DVC (git init; dvc init)")
+        top = next((one for one in repo.parents if (one / ".git").exists()), None)
+        how = "git init; dvc init" if top is None else f"{top} is one of git: go there, or name it as --repo"
+        raise PromotionRefused(f"{repo} is not the top of a repository of both git and DVC ({how})")
     if remote.default_remote(repo) is None:
         raise PromotionRefused("DVC has no default remote to push to: dvc remote add --default origin <where>")
     _require_nothing_in_progress(repo)

@@ -5,6 +5,7 @@ run id, a local MLflow model folder. The only user of MLflow's tracking API here
 """
 
 import contextlib
+import json
 import math
 import os
 import re
@@ -26,6 +27,7 @@ from promote.errors import PromotionRefused, plain
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 _REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<version>[^/]+)|@(?P<alias>.+))")
+_HISTORY = "mlflow.log-model.history"
 _LIMITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
 _ERRORS = re.compile(r"too many (\d{3}) error responses")
 ANSWER_SECONDS = 60.0  # for all that one question takes: a server may also answer byte by byte, without end
@@ -197,12 +199,24 @@ def _of_run(client: MlflowClient, run: Run, path: str) -> Candidate:
     named = [model for model in logged if path in ("", model.name)]
     if len(named) == 1:
         return _of_model(client, named[0])
-    if len(named) > 1:
-        ids = ", ".join(f"models:/{model.model_id} ({model.name})" for model in named[:12])
-        raise PromotionRefused(f"run {run.info.run_id} logged several models; name one of: {ids}")
-    if not path:
+    told = [f"models:/{model.model_id} ({model.name})" for model in named]
+    told = told or ([f"runs:/{run.info.run_id}/{path}"] if path else references(run))
+    if not told:
         raise PromotionRefused(f"run {run.info.run_id} logged no model")
-    return _candidate(client, f"runs:/{run.info.run_id}/{path}", run, None, None)
+    if len(told) > 1:
+        raise PromotionRefused(f"run {run.info.run_id} logged several models; name one of: {', '.join(told[:12])}")
+    return _candidate(client, told[0], run, None, None)
+
+
+def references(run: Run) -> list[str]:
+    """The models that a run logged. MLflow 2 kept them among the run's artifacts, and told of them in a tag."""
+    if run.outputs and run.outputs.model_outputs:
+        return [f"models:/{one.model_id}" for one in run.outputs.model_outputs]
+    try:
+        paths = [str(one["artifact_path"]) for one in json.loads(run.data.tags.get(_HISTORY, "[]"))]
+    except (ValueError, TypeError, KeyError):
+        return []
+    return [f"runs:/{run.info.run_id}/{path}" for path in dict.fromkeys(paths)]
 
 
 def _of_model(client: MlflowClient, model: LoggedModel, registered: tuple[str, str] | None = None) -> Candidate:

@@ -111,6 +111,26 @@ def test_the_field_is_listed_best_first_and_in_full(repository: Repository, fiel
     ]
 
 
+def test_a_run_of_mlflow_2_is_as_good_as_any(repository: Repository, two: Path, three: Path) -> None:
+    """Its model is kept among the run's artifacts, and told of in a tag."""
+    client = repository.mlflow
+    run = client.create_run(client.create_experiment("old", artifact_location=str(two.parent / "old"))).info.run_id
+    client.log_artifacts(run, str(three), "model")
+    client.set_tag(run, "mlflow.log-model.history", json.dumps([{"run_id": run, "artifact_path": "model"}]))
+    client.log_metric(run, "auc", 0.9)
+    client.set_terminated(run)
+    table = repository.promote_here("candidates", "--experiment", "old", "--metric", "auc").revision
+    assert table.split()[-1] == f"runs:/{run}/model"
+    assert best(repository.folder, "old", "auc", lower=False).uri == f"runs:/{run}/model"
+    told = repository.promote_here(run, "--name", "old", "--dry-run")
+    assert "would pin sha256:" in told.stderr
+    client.set_tag(run, "mlflow.log-model.history", '[{"artifact_path": "model"}, {"artifact_path": "other"}]')
+    refusal = repository.promote_here(run).refusal
+    assert f"logged several models; name one of: runs:/{run}/model, runs:/{run}/other" in refusal
+    client.set_tag(run, "mlflow.log-model.history", "[3]")
+    assert repository.promote_here(run).refusal == f"run {run} logged no model"
+
+
 def test_what_mlflow_holds_is_data_however_odd(fresh: Repository, tmp_path: Path) -> None:
     model = oracle(tmp_path / "odd", 7)
     _centred(model)

@@ -161,7 +161,7 @@ def test_a_logged_model_whose_file_is_gone_from_the_store(repository: Repository
         (["--best", "val_accuracy", "--experiment", "nobody"], "no experiment 'nobody'; it has: Default, field"),
         (["--best", "nothing", "--experiment", "field"], "has metric 'nothing'; their metrics are loss, val_accuracy"),
         (["candidates", "--metric", "nothing", "--experiment", "field"], "has metric 'nothing'"),
-        (["candidates", "--metric", "nothing", "--experiment", "Default"], "there is none at all"),
+        (["candidates", "--metric", "nothing", "--experiment", "Default"], "'Default' has no finished run with"),
         (["--best", "nothing"], "--best needs --experiment"),
         ([], "give either a model"),
         (["0" * 32, "--best", "loss"], "give either a model"),

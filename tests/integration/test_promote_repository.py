@@ -167,12 +167,12 @@ def test_g13_what_others_do_not_have_yet_is_told_and_how_they_get_it(pinned: Rep
         one.git("config", "user.email", "ada@example.org")
     pinned.git("checkout", "--quiet", "-b", "elsewhere")
     git.commit(ours.folder, FIRST, SECOND, "Second")
-    assert git.unpublished(ours.folder) == "1 commits are not in origin/main yet: git push"
+    assert git.unpublished(ours.folder) == "1 commit is not in origin/main yet: git push"
     theirs.git("commit", "--quiet", "--allow-empty", "--message", "Theirs")
     theirs.git("push", "--quiet")
     ours.git("fetch", "--quiet")
     told = git.unpublished(ours.folder)
-    assert told == "1 commits are not in origin/main yet: git pull --rebase, for that has 1 others, then git push"
+    assert told == "1 commit is not in origin/main yet: git pull --rebase, for that has 1 more, then git push"
     ours.git("pull", "--quiet", "--rebase")
     ours.git("push", "--quiet")
     assert git.unpublished(ours.folder) == ""
@@ -181,8 +181,9 @@ def test_g13_what_others_do_not_have_yet_is_told_and_how_they_get_it(pinned: Rep
 
 def test_g3_a_folder_below_the_top_is_refused(pinned: Repository) -> None:
     (pinned.folder / "sub").mkdir()
-    with pytest.raises(PromotionRefused, match="is not the top of a repository"):
+    with pytest.raises(PromotionRefused, match="is not the top of a repository") as refused:
         ready.require(pinned.folder / "sub")
+    assert f"({pinned.folder} is one of git: go there, or name it as --repo)" in str(refused.value)
 
 
 def test_g3_line_ends_that_git_changed_are_no_change(pinned: Repository) -> None:
