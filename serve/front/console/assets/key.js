@@ -14,7 +14,7 @@ export function listen(again) {
   });
   document.getElementById("forget").addEventListener("click", () => {
     forget();
-    again();
+    location.reload(); // and with it all that was told to who had it
   });
 }
 
