@@ -174,6 +174,18 @@ def test_it_asks_for_a_key_shows_nothing_before_and_forgets_it_on_request(night:
     assert page.script("return sessionStorage.length") == 0
 
 
+def test_who_does_not_want_to_give_a_key_is_not_asked_again_until_they_do(night: Night) -> None:
+    page = night.opened()
+    page.until("document.getElementById('key').open")
+    page.press("Escape")
+    page.until(says("#forget", "Enter a key"))
+    assert page.script_until_done(REFUSED) == [None, False]
+    page.click("#forget")
+    page.until("document.getElementById('key').open")
+    page.press(night.keys["admin"], "Enter")
+    page.until(says("#deployed", "oracle"))
+
+
 def test_a_key_that_came_while_the_one_before_was_refused_is_kept(night: Night) -> None:
     page = night.opened(night.keys["admin"])
     assert page.script_until_done(REFUSED) == [night.keys["admin"], False]

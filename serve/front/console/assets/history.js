@@ -32,7 +32,10 @@ function releases({ history, more, live, desired, refusal }) {
   const at = history.findIndex((one) => same(pin(one), live));
   const asked = history.findIndex((one) => same(pin(one), desired));
   const lines = history.map((one, place) =>
-    release(one, history[place + 1] ?? null, { live: place === at, desired: place === asked }),
+    release(one, history.slice(place + 1).find((older) => older.readable) ?? null, {
+      live: place === at,
+      desired: place === asked,
+    }),
   );
   const rest = lines.slice(SHOWN);
   return [
@@ -60,7 +63,7 @@ function release(one, before, { live, desired }) {
       h(
         "p",
         { class: "what" },
-        one.subject,
+        h("bdi", {}, one.subject),
         " ",
         live ? state("good", "live") : null,
         !live && desired ? state("busy", "asked for") : null,
@@ -71,7 +74,8 @@ function release(one, before, { live, desired }) {
         copyable(one.revision, short(one.revision), "revision"),
         " ",
         moment(one.date),
-        ` by ${one.author}`,
+        " by ",
+        h("bdi", {}, one.author),
       ),
     ),
     !one.readable ? h("p", { class: "note" }, "Its models.dvc can’t be read.") : pinned(one, before),
@@ -79,7 +83,7 @@ function release(one, before, { live, desired }) {
       "div",
       { class: "release-foot" },
       before && one.readable ? changes(one) : h("span"),
-      live ? null : copyable(text, text, "command"),
+      live || !one.readable ? null : copyable(text, text, "command"),
     ),
   );
 }

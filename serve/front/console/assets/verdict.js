@@ -192,7 +192,7 @@ function last({ since, release, asked, more, entry, before, ahead }) {
       "p",
       { class: "what" },
       entry
-        ? entry.subject
+        ? h("bdi", {}, entry.subject)
         : !commit
           ? "A models.dvc that is in no commit"
           : !asked
@@ -206,7 +206,7 @@ function last({ since, release, asked, more, entry, before, ahead }) {
       { class: "aside" },
       "Went live ",
       moment(since),
-      entry ? [" · pinned ", moment(entry.date), ` by ${entry.author}`] : null,
+      entry ? [" · pinned ", moment(entry.date), " by ", h("bdi", {}, entry.author)] : null,
       release?.signer ? ` · signed by ${release.signer}` : null,
       commit ? [" · ", copyable(commit, short(commit), "revision")] : null,
       release?.older_than_previous || ahead ? h("span", { class: "tag" }, "rolled back") : null,
@@ -221,7 +221,7 @@ function back(told, entry) {
   return h(
     "p",
     { class: "back" },
-    h("span", {}, `${told} “${entry.subject}”, `, moment(entry.date)),
+    h("span", {}, `${told} “`, h("bdi", {}, entry.subject), "”, ", moment(entry.date)),
     copyable(text, text, "command"),
   );
 }
