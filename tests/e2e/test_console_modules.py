@@ -110,14 +110,15 @@ import(`/verdict.js`).then(({showLast}) => {
   const date = new Date().toISOString();
   const made = (subject, digest) => ({revision: subject.repeat(9), subject, date, author: 'Ada',
                                       readable: digest !== null, models: digest ? {m: {digest}} : {}});
-  const told = (releases, live, desired, more = false) => {
+  const told = (releases, live, desired, more = false, attempts = []) => {
     const release = {commit: 'c'.repeat(40), date, signer: '', older_than_previous: false};
-    showLast({models: {m: {since: date}}, live: {m: live}, desired: {m: desired}, release}, {releases, more});
+    showLast({models: {m: {since: date}}, live: {m: live}, desired: {m: desired}, release}, {releases, more}, attempts);
     return document.getElementById('last').textContent;
   };
   const releases = [made('new', 'b'), made('old', 'a')];
   done([told(releases, 'a', 'a'), told(releases, 'a', 'b'), told([made('broken', null), releases[1]], 'a', 'a'),
-        told(releases, 'z', 'z', true)]);
+        told(releases, 'z', 'z', true),
+        told(releases, 'b', 'b', false, [{models: {m: 'a'}, outcome: 'load_failed'}])]);
 });
 """
 
@@ -202,7 +203,8 @@ def test_a_form_keeps_what_was_typed_and_else_follows_the_example(page: Browser)
 
 def test_only_what_was_rolled_back_is_told_to_be(page: Browser) -> None:
     told = page.script_until_done(LAST)
-    assert ["rolled back" in one for one in told] == [True, False, False, False]
+    assert ["rolled back" in one for one in told] == [True, False, False, False, False]
     assert "Go forth to “new”" in told[0]
     assert "Go forth" not in "".join(told[1:])
     assert "older than those" in told[3]
+    assert "Go back" not in told[4]  # to what failed

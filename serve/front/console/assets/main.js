@@ -156,7 +156,7 @@ function show() {
     showLink,
     showForget,
     () => showTrouble(known.models, known.rollouts?.attempts),
-    () => showLast(known.models, known.history),
+    () => showLast(known.models, known.history, known.rollouts?.attempts),
     () => showFigures(all, known.models, known.refusals.metrics),
     showWhose,
     () => showCharts(series.get(whose), known.refusals.metrics, example()),

@@ -153,19 +153,21 @@ function mend(code) {
   return MENDS[code] ?? "The log has the whole reason. Checking out a release that was live leaves this one behind.";
 }
 
-/** What changed last, by whom, and the command that takes it back. */
-export function showLast(models, history) {
+/** What changed last, by whom, and the command that takes it back: to one that `attempts` do not tell to fail. */
+export function showLast(models, history, attempts) {
   const target = document.getElementById("last");
-  const found = models && Object.keys(models.models).length > 0 ? lately(models, history) : null;
+  const found = models && Object.keys(models.models).length > 0 ? lately(models, history, attempts ?? []) : null;
   fill(target, found, (one) => (one === null ? null : last(one)));
 }
 
-function lately(models, history) {
+function lately(models, history, attempts) {
   const sinces = Object.values(models.models)
     .map((one) => one.since)
     .sort();
   const known = history?.releases.filter((one) => one.readable) ?? [];
   const at = known.findIndex((one) => same(pin(one), models.live));
+  const tried = (one) => attempts.findLast((each) => same(each.models, pin(one)))?.outcome ?? "live";
+  const failed = (one) => !["live", "running", "superseded"].includes(tried(one));
   const wanted = same(models.desired, models.live);
   return {
     since: sinces.at(-1),
@@ -173,8 +175,8 @@ function lately(models, history) {
     asked: history !== null,
     more: history?.more ?? false,
     entry: known[at] ?? null,
-    before: (at >= 0 && known.slice(at + 1).find((one) => !same(pin(one), models.live))) || null,
-    ahead: at > 0 && wanted ? known[0] : null, // else git asks for it already
+    before: (at >= 0 && known.slice(at + 1).find((one) => !same(pin(one), models.live) && !failed(one))) || null,
+    ahead: at > 0 && wanted && !failed(known[0]) ? known[0] : null, // else git asks for it already
   };
 }
 
