@@ -5,7 +5,7 @@ simply that nothing is known.
 """
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,16 @@ def pin_at(repo: Path, revision: str) -> tuple[str, Pin | None] | None:
         return None
     commit = named.decode().strip()
     return commit, next(iter(_pins_at(repo, [commit])), None)
+
+
+def beside(found: Sequence[Release]) -> list[tuple[Release, Release | None]]:
+    """Each of these, the newest first, with the one it is compared with: the one before it whose pin can be read."""
+    pairs: list[tuple[Release, Release | None]] = []
+    older = None
+    for one in reversed(found):
+        pairs.append((one, older))
+        older = one if one.pin is not None else older
+    return pairs[::-1]
 
 
 def listed(one: Release, older: Release | None, *, live: bool | None) -> dict[str, Any]:

@@ -36,9 +36,7 @@ def history(settings: Settings, asked: Asked) -> None:
     now = live(target.of(settings, asked.url, asked.api_key, asked.ca), settings.repo)
     store = Store(settings.repo, settings.state, settings.artifact.remote)
     newest = next((one for one in found if now is not None and digests(one.pin) == now.digests), None)
-    told = [_told(store, one, older, now, one is newest) for one, older in zip(found, [*found[1:], None], strict=True)][
-        : asked.limit
-    ]
+    told = [_told(store, one, older, now, one is newest) for one, older in past.beside(found)][: asked.limit]
     drawn.told({"releases": told, "more": len(found) > asked.limit}, as_json=asked.as_json)
 
 

@@ -45,9 +45,8 @@ class Past:
     async def releases(self, limit: int = _USUAL) -> dict[str, Any]:
         """The newest releases, the newest first, as many as `limit`; and whether there are more."""
         found = await asyncio.to_thread(history.releases, self._store.repo, most=limit + 1)
-        olders = [*found[1:], None]
         live = self._live(found)
-        told = [history.listed(one, older, live=one is live) for one, older in zip(found, olders, strict=True)][:limit]
+        told = [history.listed(one, older, live=one is live) for one, older in history.beside(found)][:limit]
         return {"releases": told, "more": len(found) > limit}
 
     async def release(self, revision: str) -> dict[str, Any]:

@@ -32,7 +32,7 @@ const seen = new MutationObserver(look);
 seen.observe(document, {subtree: true, childList: true, characterData: true, attributes: true});
 look();
 """
-KEYS = {"Tab": "\ue004", "Enter": "\ue007", "Space": " ", "ArrowRight": "\ue014"}
+KEYS = {"Escape": "\ue00c", "Tab": "\ue004", "Enter": "\ue007", "Space": " ", "ArrowRight": "\ue014"}
 
 
 class Browser:

@@ -1,4 +1,5 @@
-"""A proxy that puts a server below a path, as many do, and that can be cut off: then it hangs up on whoever asks."""
+"""A proxy that puts a server below a path, as many do. It can be cut off: then it hangs up on whoever asks; and told to
+answer some paths itself."""
 
 import contextlib
 import threading
@@ -16,6 +17,7 @@ class Proxy(ThreadingHTTPServer):
     def __init__(self, target: str, path: str) -> None:
         super().__init__(("127.0.0.1", 0), _Passing)
         self.path, self.is_cut = path, False
+        self.own: dict[str, tuple[int, dict[str, str], str]] = {}  # status, headers and body, by path
         self.client = httpx.Client(base_url=target, timeout=60.0)
 
     @property
@@ -34,6 +36,9 @@ class _Passing(BaseHTTPRequestHandler):
             self.send_error(404)
             return
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        if self.path.removeprefix(self.server.path) in self.server.own:
+            self._answer_itself(*self.server.own[self.path.removeprefix(self.server.path)])
+            return
         kept = {name: value for name, value in self.headers.items() if name.lower() not in _OWN}
         path = "/" + self.path.removeprefix(self.server.path)
         answer = self.server.client.request(self.command, path, content=body, headers=kept)
@@ -46,6 +51,13 @@ class _Passing(BaseHTTPRequestHandler):
         self.wfile.write(answer.content)
 
     do_POST = do_GET  # noqa: N815  # the standard library's own word
+
+    def _answer_itself(self, status: int, headers: dict[str, str], text: str) -> None:
+        self.send_response_only(status)
+        for name, value in {**headers, "content-length": str(len(text.encode()))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(text.encode())
 
     def log_message(self, *_: object) -> None:
         """Nothing: the server's own log says what was asked."""

@@ -5,7 +5,8 @@ rolls back, and meets a release that fails.
 """
 
 import json
-import subprocess
+import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
@@ -27,46 +28,11 @@ const done = arguments[arguments.length - 1];
 axe.run(document, {resultTypes: ['violations']}).then((found) => done(
     found.violations.map((one) => [one.id, ...one.nodes.map((node) => node.html.slice(0, 200))])));
 """
-# Numbers as Prometheus's own documents have them: what the page makes of them, asked of its own modules.
-METRICS = r"""
-const done = arguments[arguments.length - 1];
-import(`${document.baseURI}${document.body.dataset.files}/metrics.js`).then(({parse, quantile, since, reading}) => {
-  const text = ['# HELP a b', 'a_total{model="x\\"y\\n",outcome="ok"} 3.0', 'b_bucket{le="+Inf"} 4'].join('\n');
-  const one = {sum: 9, count: 10, buckets: {'0.1': 2, '0.5': 8, '+Inf': 10}};
-  done({
-    labels: parse(text).get('a_total')[0],
-    infinite: parse(text).get('b_bucket')[0],
-    median: quantile(one, 0.5), highest: quantile(one, 0.99), none: quantile({sum: 0, count: 0, buckets: {}}, 0.5),
-    later: since({sum: 12, count: 12, buckets: {'0.1': 3, '0.5': 9, '+Inf': 12}}, one),
-    anew: since({sum: 1, count: 1, buckets: {'0.1': 1, '0.5': 1, '+Inf': 1}}, one),
-  });
-});
-"""
 REFUSED = """
 const done = arguments[arguments.length - 1];
 import(`${document.baseURI}${document.body.dataset.files}/key.js`).then(({askForKey}) => {
   askForKey(null);
   done([sessionStorage.getItem('pinion-key'), document.getElementById('key').open]);
-});
-"""
-BODY = r"""
-const done = arguments[arguments.length - 1];
-import(`${document.baseURI}${document.body.dataset.files}/body.js`).then(({draft, body, curl}) => {
-  const inputs = [{name: 'n', type: 'long', required: true}, {name: 's', type: 'string', required: false},
-                  {name: 'a', type: 'Array(double)', required: true}, {name: 'b', type: 'boolean', required: true}];
-  const params = [{name: 't', type: 'double', default: 0.5, shape: null}];
-  const one = draft({inputs, params}, {dataframe_split: {columns: ['n', 's', 'a', 'b'], data: [[1, 'x', [1], true]]}});
-  one.rows[0][0] = '9007199254740993';
-  one.rows[0][1] = '';
-  const image = {name: null, type: 'tensor', dtype: '<f4', shape: [-1, 2, 2]};
-  done({
-    exact: body(one),
-    zeros: body(draft({inputs: [image], params: []}, null)),
-    named: body(draft({inputs: [{...image, name: 'i'}], params: []}, {inputs: {i: [[[1, 2], [3, 4]]]}})),
-    records: body(draft({inputs: [inputs[0]], params: []}, {inputs: [{n: 1}, {n: 2}]})),
-    free: draft({inputs: [], params: []}, {messages: []}).kind,
-    quoted: curl('http://x', "{\"a\": \"it's\"}", true),
-  });
 });
 """
 
@@ -208,6 +174,18 @@ def test_it_asks_for_a_key_shows_nothing_before_and_forgets_it_on_request(night:
     assert page.script("return sessionStorage.length") == 0
 
 
+def test_who_does_not_want_to_give_a_key_is_not_asked_again_until_they_do(night: Night) -> None:
+    page = night.opened()
+    page.until("document.getElementById('key').open")
+    page.press("Escape")
+    page.until(says("#forget", "Enter a key"))
+    assert page.script_until_done(REFUSED) == [None, False]
+    page.click("#forget")
+    page.until("document.getElementById('key').open")
+    page.press(night.keys["admin"], "Enter")
+    page.until(says("#deployed", "oracle"))
+
+
 def test_a_key_that_came_while_the_one_before_was_refused_is_kept(night: Night) -> None:
     page = night.opened(night.keys["admin"])
     assert page.script_until_done(REFUSED) == [night.keys["admin"], False]
@@ -231,28 +209,31 @@ def test_axe_finds_nothing_wrong(night: Night, scheme: str) -> None:
     assert page.script_until_done(FOUND) == []
 
 
-def test_metrics_are_read_and_compared_as_prometheus_does(night: Night) -> None:
-    found = night.opened(night.keys["admin"]).script_until_done(METRICS)
-    assert found["labels"] == {"labels": {"model": 'x"y\n', "outcome": "ok"}, "value": 3}
-    assert found["infinite"] == {"labels": {"le": "+Inf"}, "value": 4}
-    assert (found["median"], found["highest"], found["none"]) == (pytest.approx(0.3), 0.5, None)
-    assert found["later"] == {"sum": 3, "count": 2, "buckets": {"0.1": 1, "0.5": 1, "+Inf": 2}}
-    assert found["anew"] == {"sum": 1, "count": 1, "buckets": {"0.1": 1, "0.5": 1, "+Inf": 1}}
-
-
-def test_a_form_makes_the_body_that_its_fields_say(night: Night) -> None:
-    found = night.opened(night.keys["admin"]).script_until_done(BODY)
-    assert '"data": [[9007199254740993, null, [1], true]]' in found["exact"]
-    assert json.loads(found["exact"])["params"] == {"t": 0.5}
-    assert json.loads(found["zeros"]) == {"inputs": [[[0, 0], [0, 0]]]}
-    assert json.loads(found["named"]) == {"inputs": {"i": [[[1, 2], [3, 4]]]}}
-    assert json.loads(found["records"]) == {"dataframe_split": {"columns": ["n"], "data": [[1], [2]]}}
-    assert found["free"] == "text"
-    told = subprocess.run(
-        ["sh", "-c", found["quoted"].replace("curl", "printf '%s\n'", 1)], capture_output=True, text=True
+def test_one_request_at_a_time(night: Night) -> None:
+    page = night.opened(night.keys["admin"])
+    page.until("document.querySelector('[data-column=fault]')")
+    page.click("[data-column=fault]")
+    page.press("nap:0.5")
+    page.script("const form = document.querySelector('#predicting form'); form.requestSubmit(); form.requestSubmit()")
+    page.until(says(".answer .result", "Answered"))
+    assert (
+        page.script(
+            "return performance.getEntriesByType('resource').filter((one) => one.name.endsWith('/predict')).length"
+        )
+        == 1
     )
-    assert told.stdout.splitlines()[-1] == """{"a": "it's"}"""
-    assert "Authorization: Bearer " in found["quoted"]
+
+
+def test_what_is_open_stays_open_while_workers_come_and_go(night: Night) -> None:
+    page = night.opened(night.keys["admin"])
+    page.click("#deployed summary")
+    (worker,) = page.script("return [...document.querySelectorAll('#deployed .pid')].map((one) => one.textContent)")
+    os.kill(int(worker), signal.SIGKILL)
+    page.until(
+        "document.querySelector('#deployed .pid') && document.querySelector('#deployed .pid').textContent !== told",
+        worker,
+    )
+    assert page.script("return document.querySelector('#deployed details').open")
 
 
 def says(selector: str, text: str) -> str:

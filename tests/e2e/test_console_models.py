@@ -29,6 +29,14 @@ import(`${document.baseURI}${document.body.dataset.files}/rollouts.js`).then((on
     reason: told}]}, null));
 """
 
+CLOCK = """
+const done = arguments[arguments.length - 1];
+import(`${document.baseURI}${document.body.dataset.files}/api.js`).then(async ({ask, now}) => {
+  await ask('late');
+  done(new Date(now()).getUTCFullYear());
+});
+"""
+
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -60,6 +68,8 @@ def test_a_digit_is_painted_by_hand_and_its_scores_are_bars(server: Server, page
     changed = [(row, at) for row in range(8) for at in range(8) if before[row][at] != after[row][at]]
     assert changed == [(4, 4), (4, 5)]
     assert {after[row][at] for row, at in changed} <= {0, 16}
+    page.click(".shell summary")
+    page.until("document.querySelector('.shell code')")
     page.click("#predicting .primary")
     page.until(says(".answer .result", "Answered"))
     rows = page.script("return document.querySelectorAll('.answer .scores > li').length")
@@ -106,6 +116,7 @@ def test_below_a_path_it_says_when_the_server_is_gone_and_goes_on_once_it_is_bac
     with proxy(server.url, "/team/pinion/") as between:
         opened(page, between.url)
         page.until(says("#verdict .word", "Serving"))
+        page.click(".shell summary")
         page.until("document.querySelector('.shell code')")
         assert f"{between.url}models/digits/predict" in page.script(
             "return document.querySelector('.shell').textContent"
@@ -118,6 +129,40 @@ def test_below_a_path_it_says_when_the_server_is_gone_and_goes_on_once_it_is_bac
         between.is_cut = False
         page.until("document.querySelector('#verdict .word').textContent === 'Serving'")
         assert page.script("return window.still") is True
+
+
+def test_a_proxys_own_page_is_no_answer_of_the_server(server: Server, page: Browser) -> None:
+    with proxy(server.url, "/team/") as between:
+        opened(page, between.url)
+        page.until(says("#verdict .word", "Serving"))
+        between.own |= dict.fromkeys(("health/ready", "models"), (502, {"content-type": "text/html"}, "<h1>Bad</h1>"))
+        page.until(says("#verdict .word", "No answer"))
+        between.own.clear()
+        page.until(says("#verdict .word", "Serving"))
+
+
+def test_a_part_that_cannot_be_shown_stops_neither_the_others_nor_the_rounds(server: Server, page: Browser) -> None:
+    with proxy(server.url, "/team/") as between:
+        between.own["rollouts"] = (200, {"content-type": "application/json"}, '{"attempts": 7}')
+        between.own["metrics"] = (200, {"content-type": "text/plain"}, "what is this?")
+        between.own["openapi.json"] = (500, {}, "")
+        opened(page, between.url)
+        page.until(says("#deployed", "digits"))
+        page.until("document.querySelector('#predicting form')")
+        between.is_cut = True
+        page.until(says("#verdict .word", "No answer"))
+        between.is_cut = False
+        between.own.clear()
+        page.until(says("#attempts", "went live"))
+        assert page.script("return document.querySelectorAll('#deployed .card').length") == 2
+
+
+def test_times_are_told_by_the_servers_clock(server: Server, page: Browser) -> None:
+    with proxy(server.url, "/team/") as between:
+        opened(page, between.url)
+        between.own["late"] = (200, {"date": "Fri, 01 Jan 2100 00:00:00 GMT"}, "")
+        year = page.script_until_done(CLOCK)
+        assert year == 2100
 
 
 def opened(page: Browser, url: str) -> None:

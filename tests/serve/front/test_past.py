@@ -84,6 +84,17 @@ async def test_releases_are_listed_newest_first_with_what_each_did_to_its_models
     assert (told["releases"][0]["author"], told["more"]) == ("Ada", False)
 
 
+async def test_a_release_after_one_that_cannot_be_read_is_compared_with_the_one_before_that(tmp_path: Path) -> None:
+    releases = Releases(tmp_path)
+    releases.release("Promote a", a=FIRST)
+    (releases.repo / "models.dvc").write_text("<<<<<<< HEAD\n")
+    releases.commit("Break it")
+    releases.release("Mend it", a=FIRST)
+    told = (await got(past(releases), "/history"))["releases"]
+    assert [one["readable"] for one in told] == [True, False, True]
+    assert told[0]["models"]["a"]["change"] == "kept"
+
+
 async def test_a_limit_says_that_there_is_more(made: tuple[Releases, list[str]]) -> None:
     releases, revisions = made
     told = await got(past(releases), "/history?limit=2")

@@ -1,10 +1,14 @@
 // A prediction as people read it: scores as bars, frames as tables, pictures as pictures; and always as JSON.
 
 import { copyable, h, state } from "./dom.js";
+import { pretty } from "./json.js";
 import { ceiling, picture, pictured } from "./picture.js";
-import { figure, many, seconds, short } from "./words.js";
+import { cut, figure, many, seconds, short } from "./words.js";
 
 const ROWS = 100; // of a table
+const COLUMNS = 60; // and how many columns, or parts of an answer
+const DEPTH = 3; // parts in parts
+const CELL = 1000; // characters of a value
 const BARRED = 16; // rows that have bars
 const SCORES = [2, 60]; // how many numbers of a row are scores
 const FEW = 3; // of the scores of a row, where there are many rows
@@ -15,6 +19,7 @@ export function answered({ status, ok, headers, text, json }, took, outputs, pic
   const from = ["name", "digest", "revision", "run"]
     .map((one) => [one, headers.get(`x-model-${one}`)])
     .filter(([, value]) => value);
+  const drawn = ok ? told(json, outputs, pictures) : refused(json, text);
   return [
     h(
       "p",
@@ -22,7 +27,7 @@ export function answered({ status, ok, headers, text, json }, took, outputs, pic
       state(ok ? "good" : "bad", ok ? "Answered" : `${status} ${json?.code ?? ""}`),
       h("span", { class: "aside" }, `${status} in ${seconds(took)}`),
     ),
-    ok ? told(json, outputs, pictures) : refused(json, text),
+    drawn,
     from.length
       ? h(
           "dl",
@@ -33,7 +38,12 @@ export function answered({ status, ok, headers, text, json }, took, outputs, pic
         )
       : null,
     text
-      ? h("details", { class: "raw" }, h("summary", {}, "As JSON"), h("pre", { tabindex: "0" }, indented(text, json)))
+      ? h(
+          "details",
+          { class: "raw", open: drawn === null },
+          h("summary", {}, json === null ? "As text" : "As JSON"),
+          h("pre", { tabindex: "0" }, cut(json !== null && text.length < TEXT ? pretty(text) : text, TEXT)),
+        )
       : null,
   ];
 }
@@ -47,7 +57,7 @@ export function unanswered(message) {
 }
 
 function refused(json, text) {
-  if (!json) return h("p", { class: "reason" }, text.slice(0, 500));
+  if (!json) return h("p", { class: "reason" }, cut(text, CELL));
   const flaws = json.errors ?? [];
   return h(
     "div",
@@ -65,36 +75,61 @@ function refused(json, text) {
 
 function told(json, outputs, pictures) {
   if (json === null || typeof json !== "object" || !("predictions" in json)) return null;
-  return shown(json.predictions, outputs, pictures);
+  return shown(json.predictions, outputs, pictures, 0);
 }
 
-function shown(value, outputs, pictures) {
-  if (!Array.isArray(value))
-    return isObject(value) ? parts(value, outputs) : h("p", { class: "single" }, figure(value));
+function shown(value, outputs, pictures, depth) {
+  if (isObject(value) && depth < DEPTH) return parts(value, outputs, depth + 1);
+  if (value === "") return h("p", { class: "aside" }, "An empty text.");
+  if (!Array.isArray(value)) return h("p", { class: isLong(value) ? "text" : "single" }, plain(value));
   if (value.length === 0) return h("p", { class: "aside" }, "No rows.");
   const drawn = outputs.length === 1 ? pictured(outputs[0]) : null;
   if (drawn && value.every(Array.isArray)) return drawings(value, drawn, outputs[0].dtype);
   if (value.every(isScores)) return bars(value, pictures);
   if (value.every(isObject))
-    return [value.length <= BARRED && scored(value[0]) ? bars(value, pictures) : null, table(value)];
-  return value.every((one) => !isObject(one) && !Array.isArray(one))
-    ? table(value.map((one) => ({ prediction: one })))
+    return [value.length <= BARRED && value.every(scored) ? bars(value, pictures) : null, table(value)];
+  return table(
+    value.map(
+      value.every(Array.isArray) ? (one) => ({ ...one.slice(0, COLUMNS + 1) }) : (one) => ({ prediction: one }),
+    ),
+  );
+}
+
+function parts(value, outputs, depth) {
+  const all = Object.entries(value);
+  if (all.length === 0) return h("p", { class: "aside" }, "Nothing is in it.");
+  return [
+    all.slice(0, COLUMNS).map(([name, one]) =>
+      h(
+        "section",
+        {},
+        h("h4", {}, name),
+        shown(
+          one,
+          outputs.filter((field) => field.name === name),
+          [],
+          depth,
+        ),
+      ),
+    ),
+    rest(all, COLUMNS, "part"),
+  ];
+}
+
+/** That there is more than is shown. */
+function rest(all, shown, what) {
+  return all.length > shown
+    ? h("p", { class: "aside" }, `The first ${shown} of ${many(all.length, what)}; all of them stand in the JSON.`)
     : null;
 }
 
-function parts(value, outputs) {
-  return Object.entries(value).map(([name, one]) =>
-    h(
-      "section",
-      {},
-      h("h4", {}, name),
-      shown(
-        one,
-        outputs.filter((field) => field.name === name),
-        [],
-      ),
-    ),
-  );
+/** A value as text. */
+function plain(value) {
+  return cut(isObject(value) || Array.isArray(value) ? JSON.stringify(value) : figure(value), CELL);
+}
+
+function isLong(value) {
+  return typeof value === "string" && (value.length > 40 || value.includes("\n"));
 }
 
 function drawings(value, form, dtype) {
@@ -132,9 +167,11 @@ function scored(row) {
 function bars(rows, pictures) {
   const most = rows.length > 2 ? FEW : Infinity;
   const shown = rows.slice(0, BARRED).map((row, at) => h("li", {}, pictures[at] ?? null, scores(row, at, most)));
-  const told = most === FEW ? `The ${FEW} highest of each row` : "";
-  const cut = rows.length > BARRED ? `, of the first ${BARRED} of ${many(rows.length, "row")}` : "";
-  return [h("ol", { class: "scores" }, shown), told ? h("p", { class: "aside" }, `${told}${cut}.`) : null];
+  const notes = [
+    rows.some((row) => Object.keys(row).length > most) ? `The ${FEW} highest of each row.` : null,
+    rows.length > BARRED ? `The first ${BARRED} of ${many(rows.length, "row")}.` : null,
+  ].filter(Boolean);
+  return [h("ol", { class: "scores" }, shown), notes.length ? h("p", { class: "aside" }, notes.join(" ")) : null];
 }
 
 /** A row's scores as bars, from nothing or the least there is; the `most` highest, where there are more, by height. */
@@ -147,7 +184,12 @@ function scores(row, at, most) {
     h(
       "tr",
       { class: place === best ? "best" : null },
-      h("th", { scope: "row" }, names[place], place === best ? h("span", { class: "unseen" }, ", the highest") : null),
+      h(
+        "th",
+        { scope: "row" },
+        h("bdi", {}, names[place]),
+        place === best ? h("span", { class: "unseen" }, ", the highest") : null,
+      ),
       h("td", { class: "bar" }, bar(high > low ? (values[place] - low) / (high - low) : 0)),
       h("td", { class: "number", title: String(values[place]) }, score(values[place])),
     ),
@@ -166,24 +208,24 @@ function bar(part) {
 
 function score(value) {
   const size = Math.abs(value);
+  if (Number.isInteger(value) && size > 1) return figure(value);
   return size !== 0 && (size < 0.001 || size >= 1e6) ? value.toExponential(1) : value.toFixed(size >= 100 ? 1 : 3);
 }
 
 function table(rows) {
-  const names = [...new Set(rows.slice(0, ROWS).flatMap(Object.keys))];
-  const numeric = Object.fromEntries(
-    names.map((name) => [
-      name,
-      rows
-        .slice(0, ROWS)
-        .every((row) => row[name] === null || row[name] === undefined || typeof row[name] === "number"),
-    ]),
-  );
-  const cell = (row, name) =>
+  const all = [...new Set(rows.slice(0, ROWS).flatMap(Object.keys))];
+  const names = all.slice(0, COLUMNS);
+  const value = (row, name) => (Object.hasOwn(row, name) ? row[name] : null);
+  const isNumber = (one) => one === null || typeof one === "number";
+  const numeric = new Set(names.filter((name) => rows.slice(0, ROWS).every((row) => isNumber(value(row, name)))));
+  const cell = (one, name) =>
     h(
       "td",
-      { class: numeric[name] ? "number" : null, title: typeof row[name] === "number" ? String(row[name]) : null },
-      isObject(row[name]) || Array.isArray(row[name]) ? JSON.stringify(row[name]).slice(0, 300) : figure(row[name]),
+      {
+        class: numeric.has(name) ? "number" : isLong(one) ? "text" : null,
+        title: typeof one === "number" ? String(one) : null,
+      },
+      plain(one),
     );
   return [
     h(
@@ -199,7 +241,9 @@ function table(rows) {
             "tr",
             {},
             h("th", { scope: "col", class: "number" }, "row"),
-            names.map((name) => h("th", { scope: "col", class: numeric[name] ? "number" : null }, name)),
+            names.map((name) =>
+              h("th", { scope: "col", class: numeric.has(name) ? "number" : null }, h("bdi", {}, name)),
+            ),
           ),
         ),
         h(
@@ -210,25 +254,13 @@ function table(rows) {
               "tr",
               {},
               h("th", { scope: "row", class: "number" }, String(at + 1)),
-              names.map((name) => cell(row, name)),
+              names.map((name) => cell(value(row, name), name)),
             ),
           ),
         ),
       ),
     ),
-    rows.length > ROWS
-      ? h("p", { class: "aside" }, `The first ${ROWS} of ${many(rows.length, "row")}; all of them stand in the JSON.`)
-      : null,
+    rest(rows, ROWS, "row"),
+    rest(all, COLUMNS, "column"),
   ];
-}
-
-function indented(text, json) {
-  const told =
-    json !== null && text.length < TEXT
-      ? JSON.stringify(json, null, 2).replace(
-          /\[\s+([^[\]{}]*?)\s+\]/g,
-          (_, inner) => `[${inner.replace(/\s+/g, " ")}]`,
-        )
-      : text;
-  return told.length > TEXT ? `${told.slice(0, TEXT)}\n… ${many(told.length - TEXT, "more character")}` : told;
 }

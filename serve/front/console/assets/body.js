@@ -1,6 +1,8 @@
 // What a form holds, and the body of /predict that it makes. Values are kept as the text they are typed in, so that a
 // number is sent with all its digits; whether they are right is for the server to say. Pure.
 
+import { isKept, kept } from "./json.js";
+
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 const NUMERIC = new Set(["integer", "long", "float", "double"]);
 const WORDS = new Set(["string", "binary", "datetime"]);
@@ -20,7 +22,7 @@ export function draft({ inputs, params }, example) {
 }
 
 function given(params, one) {
-  return params && one.name in params ? params[one.name] : one.default;
+  return params && Object.hasOwn(params, one.name) ? params[one.name] : one.default;
 }
 
 /** The text of a value in the field of a column or a param. */
@@ -28,7 +30,7 @@ export function written(field, value) {
   if (value === null || value === undefined) return "";
   if (field.shape || !(NUMERIC.has(field.type) || WORDS.has(field.type) || field.type === "boolean"))
     return JSON.stringify(value);
-  return String(value);
+  return isKept(value) ? value.rawJSON : String(value);
 }
 
 /** A field's text as JSON. What is no number is sent as it was typed: the server says what is wrong with it, and where. */
@@ -68,7 +70,7 @@ export function recorded(example) {
 }
 
 function isObject(value) {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !isKept(value);
 }
 
 function blank(field) {
@@ -117,8 +119,14 @@ export function body({ kind, rows, inputs, specs, params, whole, named, text }) 
 }
 
 function table(inputs, rows) {
-  const names = inputs.map((one) => JSON.stringify(one.name)).join(", ");
-  const data = rows.map((row) => `[${row.map((text, at) => json(inputs[at], text)).join(", ")}]`).join(", ");
+  // What may be missing, and is in every row, is left out: not every type has a null.
+  const there = inputs.map((one, at) => one.required !== false || rows.some((row) => row[at] !== ""));
+  const names = inputs
+    .filter((_, at) => there[at])
+    .map((one) => JSON.stringify(one.name))
+    .join(", ");
+  const told = (row) => row.map((text, at) => json(inputs[at], text)).filter((_, at) => there[at]);
+  const data = rows.map((row) => `[${told(row).join(", ")}]`).join(", ");
   return `"dataframe_split": {"columns": [${names}], "data": [${data}]}`;
 }
 
@@ -131,14 +139,17 @@ function tensorsText(inputs, rows, whole, named) {
 
 /** The form that a body, typed as JSON, would be; null where no form would do for it. */
 export function reread(text, signature) {
-  const made = draft(signature, JSON.parse(text));
+  const made = draft(signature, kept(text));
   return made.kind === "text" ? null : made;
 }
+
+const LONGEST = 100_000; // characters of an argument of a command: Linux takes no more than 128 KiB
 
 /** A command for a shell that sends the body. */
 export function curl(url, text, locked) {
   const quoted = (one) => `'${one.replaceAll("'", `'\\''`)}'`;
   const parts = [`curl -i ${quoted(url)}`, "-H 'Content-Type: application/json'"];
   if (locked) parts.push('-H "Authorization: Bearer $PINION_KEY"');
+  if (text.length > LONGEST) return `${[...parts, "-d @- <<'END'"].join(" \\\n  ")}\n${text}\nEND`;
   return [...parts, `-d ${quoted(text)}`].join(" \\\n  ");
 }

@@ -170,7 +170,7 @@ function plotted(chart) {
 
 /** The span of time that is shown, for the first and the last point: from two minutes to a quarter of an hour. */
 function shownSpan(_, low, high) {
-  if (high === null || high === undefined) return [0, SHORT];
+  if (high === null || high === undefined) return [Date.now() / 1000 - SHORT, Date.now() / 1000];
   return [Math.max(high - LONG, Math.min(low, high - SHORT)), high];
 }
 

@@ -1,9 +1,11 @@
 // Elements made of data. Text is always text: nothing here, nor anywhere in the console, reads markup from what a model,
 // a commit or a caller says.
 
-import { ago, exact, short } from "./words.js";
+import { now } from "./api.js";
+import { ago, cut, exact, short } from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
+const MOST = 4000; // characters of a command that are shown
 const shown = new WeakMap(); // what each element was last filled with
 
 /** An element with these attributes (functions are listeners) and children (text, elements, or lists; null is none). */
@@ -28,10 +30,11 @@ function dressed(element, attributes, children) {
 
 /** Fill an element with what `make` makes of `data`, unless it already shows that: what stays the same never jumps. */
 export function fill(element, data, make) {
-  const now = JSON.stringify(data);
-  if (shown.get(element) === now) return;
-  shown.set(element, now);
-  element.replaceChildren(...[make(data)].flat(Infinity).filter(Boolean));
+  const told = JSON.stringify(data);
+  if (shown.get(element) === told) return;
+  shown.set(element, told);
+  element.replaceChildren(); // and empty it stays, where what is told can't be shown
+  element.append(...[make(data)].flat(Infinity).filter(Boolean));
 }
 
 /** Set an element's text, where it is another. */
@@ -42,12 +45,12 @@ export function say(element, text) {
 /** A moment: how long ago, and the exact time for who points at it. `tick` keeps it true. */
 export function moment(iso) {
   if (!iso) return "–";
-  return h("time", { datetime: iso, title: exact(iso) }, ago(iso));
+  return h("time", { datetime: iso, title: exact(iso) }, ago(iso, now()));
 }
 
 /** Have every moment on the page say the present truth. */
 export function tick() {
-  for (const one of document.querySelectorAll("time[datetime]")) say(one, ago(one.dateTime));
+  for (const one of document.querySelectorAll("time[datetime]")) say(one, ago(one.dateTime, now()));
 }
 
 const SHAPES = {
@@ -102,7 +105,7 @@ export function reason(told) {
   return h("p", { class: "reason" }, shown);
 }
 
-/** A command or a text of several lines, with a button that copies it. */
+/** A command or a text of several lines, with a button that copies all of it, however little is shown. */
 export function command(text, what) {
   const button = copyable(text, "Copy", what);
   button.removeAttribute("title");
@@ -110,14 +113,18 @@ export function command(text, what) {
   return h(
     "div",
     { class: "command" },
-    h("pre", { tabindex: "0", role: "region", "aria-label": what }, h("code", {}, text)),
+    h("pre", { tabindex: "0", role: "region", "aria-label": what }, h("code", {}, cut(text, MOST))),
     button,
   );
 }
 
 async function clip(text) {
-  if (navigator.clipboard && window.isSecureContext) return navigator.clipboard.writeText(text);
-  const hidden = h("textarea", { class: "unseen", readonly: true }, text); // over plain HTTP there is no clipboard else
+  try {
+    return await navigator.clipboard.writeText(text);
+  } catch {
+    // over plain HTTP there is no clipboard, and it may be forbidden
+  }
+  const hidden = h("textarea", { class: "unseen", readonly: true }, text);
   document.body.append(hidden);
   hidden.select();
   document.execCommand("copy");

@@ -11,7 +11,7 @@ export function showFigures(series, models, refusal) {
   const target = document.getElementById("figures");
   fill(target, NAMES, () => NAMES.map(place));
   const told = refusal
-    ? NAMES.map(() => ["–", refusal])
+    ? NAMES.map(() => ["–", " "])
     : [requests(series), errors(series), latency(series), waiting(series), null];
   told[4] = workers(models, series);
   told.forEach(([value, beside], at) => {

@@ -2,13 +2,16 @@
 
 import { body, draft, reread } from "./body.js";
 import { h } from "./dom.js";
+import { pretty } from "./json.js";
 import { kind } from "./models.js";
 import { ceiling, paintable, painting, picture, pictured, read } from "./picture.js";
+
+const SHORT = 120; // characters of a tensor that need little room
 
 /** A form; `changed` is called as its body changes. */
 export class Form {
   constructor(name, signature, example, changed) {
-    Object.assign(this, { name, signature, example, changed });
+    Object.assign(this, { name, signature, example, changed, asText: false });
     this.node = h("div", { class: "fields" });
     this.reset();
   }
@@ -17,8 +20,23 @@ export class Form {
   reset() {
     this.draft = draft(this.signature, this.example);
     this.row = 0;
-    this.asText = this.draft.kind === "text";
+    if (this.draft.kind === "text") this.asText = true;
+    else if (this.asText) this.draft.text = pretty(this.draft.text);
+    this.touched = false;
     this.render();
+  }
+
+  /** Another release may have another example: it stands here, unless somebody has typed. */
+  follow(example) {
+    if (JSON.stringify(example) === JSON.stringify(this.example)) return;
+    this.example = example;
+    if (!this.touched && draft(this.signature, example).kind === this.draft.kind) this.reset();
+  }
+
+  /** Something was typed, painted, added or removed. */
+  change() {
+    this.touched = true;
+    this.changed();
   }
 
   /** The body to send; `SyntaxError` where a field that holds JSON holds none. */
@@ -58,7 +76,7 @@ export class Form {
       class: "code",
       rows: "16",
       spellcheck: "false",
-      oninput: () => ((this.draft.text = area.value), this.changed()),
+      oninput: () => ((this.draft.text = area.value), this.change()),
     });
     area.value = this.draft.text;
     return h("div", { class: "field wide" }, h("label", { for: id }, "Body"), area);
@@ -107,11 +125,13 @@ export class Form {
 
   add() {
     this.draft.rows.splice(this.row + 1, 0, [...this.draft.rows[this.row]]);
+    this.touched = true;
     this.go(this.row + 1);
   }
 
   remove() {
     this.draft.rows.splice(this.row, 1);
+    this.touched = true;
     this.go(Math.max(0, this.row - 1));
   }
 
@@ -121,7 +141,7 @@ export class Form {
       "div",
       { class: "grid" },
       this.draft.inputs.map((field, at) =>
-        this.field(field, `in-${at}`, row[at], (text) => (row[at] = text), field.name),
+        this.field(field, `in-${at}`, row[at], (text) => (row[at] = text), { "data-column": field.name }),
       ),
     );
   }
@@ -130,19 +150,21 @@ export class Form {
     const { specs, params } = this.draft;
     if (specs.length === 0) return null;
     const fields = specs.map((one) =>
-      this.field(one, `param-${one.name}`, params[one.name], (text) => (params[one.name] = text)),
+      this.field(one, `param-${one.name}`, params[one.name], (text) => (params[one.name] = text), {
+        "data-param": one.name,
+      }),
     );
     return h("fieldset", { class: "params" }, h("legend", {}, "Params"), h("div", { class: "grid" }, fields));
   }
 
-  field(field, at, value, take, column) {
+  field(field, at, value, take, named) {
     const id = `${this.name}-${at}`;
-    const input = entry(field, { id, "data-column": column ?? null });
+    const input = entry(field, { id, ...named }, value.includes("\n"));
     input.value = value;
     input.addEventListener("input", () => {
       take(input.value);
       input.removeAttribute("aria-invalid");
-      this.changed();
+      this.change();
     });
     const type = field.shape ? `list of ${field.type}` : field.type;
     return h(
@@ -151,7 +173,7 @@ export class Form {
       h(
         "label",
         { for: id },
-        h("span", {}, field.name),
+        h("span", { title: field.name }, h("bdi", {}, field.name)),
         h("span", { class: "type" }, `${type}${field.required === false ? ", optional" : ""}`),
       ),
       input,
@@ -169,17 +191,19 @@ export class Form {
   tensor(field, at) {
     const { rows, whole } = this.draft;
     const id = `${this.name}-in-${at}`;
-    const area = h("textarea", { id, class: "code", rows: "6", spellcheck: "false" });
+    const area = h("textarea", { id, class: "code", spellcheck: "false", "data-tensor": field.name ?? "" });
     area.value = rows[this.row][at];
     const form = pictured(field, whole);
+    area.rows = form || area.value.length > SHORT ? 6 : 2;
     const top = form ? ceiling(this.numbers(at), field.dtype) : 1;
     const drawn = form
-      ? this.drawn(form, top, at, (text) => ((rows[this.row][at] = text), (area.value = text), this.changed()))
+      ? this.drawn(form, top, at, (text) => ((rows[this.row][at] = text), (area.value = text), this.change()))
       : null;
     area.addEventListener("input", () => {
       rows[this.row][at] = area.value;
       drawn?.show();
-      this.changed();
+      area.removeAttribute("aria-invalid");
+      this.change();
     });
     const label = h(
       "label",
@@ -222,7 +246,9 @@ export class Form {
     const take = async (event) => {
       const [file] = event.target.files;
       if (!file) return;
-      rows[this.row][at] = lines(await read(file, form, top));
+      const row = rows[this.row];
+      row[at] = lines(await read(file, form, top));
+      this.touched = true;
       this.render();
     };
     return h(
@@ -233,22 +259,35 @@ export class Form {
     );
   }
 
-  /** Mark the fields that the server's flaws name, in the row they are in. */
+  /** Mark the fields that the server's flaws name, in the first row that has any. */
   mark(flaws) {
-    for (const { place } of flaws) {
-      const [, row, name] =
-        /^(?:inputs|dataframe_split|dataframe_records|instances)?\.?(?:data)?\[(\d+)\](?:\.|\[)(.*?)\]?$/.exec(place) ??
-        [];
-      if (row === undefined) continue;
-      if (Number(row) !== this.row && !this.asText && Number(row) < this.draft.rows.length) this.go(Number(row));
-      for (const one of this.node.querySelectorAll("[data-column]"))
-        if (one.dataset.column === name) one.setAttribute("aria-invalid", "true");
-    }
+    const found = flaws.map(({ place }) => located(place));
+    const first = found.find((one) => one.kind === "column");
+    if (first && !this.asText && first.row !== this.row && first.row < this.draft.rows.length) this.go(first.row);
+    for (const { kind, row, name } of found)
+      for (const one of this.node.querySelectorAll(`[data-${kind}]`))
+        if ((row ?? this.row) === this.row && isWithin(name, one.dataset[kind]))
+          one.setAttribute("aria-invalid", "true");
     this.node.querySelector("[aria-invalid]")?.focus();
   }
 }
 
-function entry({ type, required, shape }, attributes) {
+/** What a flaw's place, such as "inputs[3].mean_area", is of: a column in a row, a param or a tensor. */
+function located(place) {
+  const [, row, column] = /^[a-z_]+(?:\.data)?\[(\d+)\]\.(.*)$/s.exec(place) ?? [];
+  if (row !== undefined) return { kind: "column", row: Number(row), name: column };
+  const [, param] = /^params\.(.*)$/s.exec(place) ?? [];
+  return param !== undefined
+    ? { kind: "param", name: param }
+    : { kind: "tensor", name: place.replace(/^(inputs|instances)\.?/, "") };
+}
+
+/** Whether it is the place of the field of that name, or of something in it. */
+function isWithin(place, name) {
+  return name === "" || place === name || place.startsWith(`${name}.`) || place.startsWith(`${name}[`);
+}
+
+function entry({ type, required, shape }, attributes, isLong) {
   if (type === "boolean" && !shape)
     return h(
       "select",
@@ -258,7 +297,7 @@ function entry({ type, required, shape }, attributes) {
       ),
     );
   const numeric = ["integer", "long", "float", "double"].includes(type);
-  if (shape || /^(Array|Map|Object|Any)/.test(type))
+  if (isLong || shape || /^(Array|Map|Object|Any)/.test(type))
     return h("textarea", { ...attributes, class: "code", rows: "2", spellcheck: "false" });
   return h("input", {
     ...attributes,
@@ -274,7 +313,8 @@ function refuse() {
   throw new Error("This body has no rows that fit the form’s fields.");
 }
 
-function values(text) {
+/** What JSON says; null where it is none. */
+export function values(text) {
   try {
     return JSON.parse(text);
   } catch {
@@ -286,13 +326,4 @@ function values(text) {
 function lines(cells) {
   if (!Array.isArray(cells[0])) return JSON.stringify(cells);
   return `[${cells.map(lines).join(",\n ")}]`;
-}
-
-/** JSON with line breaks, but not within lists of plain values, and every digit as it was. */
-function pretty(text) {
-  return text
-    .replace(/\], \[/g, "],\n  [")
-    .replace(/"data": \[\[/, '"data": [\n  [')
-    .replace(/, "params"/, ',\n "params"')
-    .replace(/"inputs": \[\[/, '"inputs": [\n [');
 }

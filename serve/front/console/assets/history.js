@@ -3,7 +3,7 @@
 
 import { ask } from "./api.js";
 import { command, copyable, fill, h, moment, state } from "./dom.js";
-import { metric, short } from "./words.js";
+import { many, metric, short } from "./words.js";
 import { checkout, pin, same } from "./verdict.js";
 
 const SHOWN = 20;
@@ -14,11 +14,12 @@ const open = new Set();
 /** Show the releases; `refusal` says why they can't be told. */
 export function showHistory(history, models, refusal) {
   const target = document.getElementById("releases");
-  const data = { history, live: models?.live ?? null, desired: models?.desired ?? null, refusal };
+  const { releases: known = null, more = false } = history ?? {};
+  const data = { history: known, more, live: models?.live ?? null, desired: models?.desired ?? null, refusal };
   fill(target, data, releases);
 }
 
-function releases({ history, live, desired, refusal }) {
+function releases({ history, more, live, desired, refusal }) {
   if (refusal) return h("p", { class: "empty" }, refusal);
   if (!history) return h("p", { class: "empty" }, "Asking git …");
   if (history.length === 0)
@@ -31,14 +32,23 @@ function releases({ history, live, desired, refusal }) {
   const at = history.findIndex((one) => same(pin(one), live));
   const asked = history.findIndex((one) => same(pin(one), desired));
   const lines = history.map((one, place) =>
-    release(one, history[place + 1] ?? null, { live: place === at, desired: place === asked }),
+    release(one, history.slice(place + 1).find((older) => older.readable) ?? null, {
+      live: place === at,
+      desired: place === asked,
+    }),
   );
   const rest = lines.slice(SHOWN);
   return [
     h("ol", { class: "releases" }, lines.slice(0, SHOWN)),
     rest.length
-      ? h("details", { class: "older" }, h("summary", {}, `${rest.length} older`), h("ol", { class: "releases" }, rest))
+      ? h(
+          "details",
+          { class: "older" },
+          h("summary", {}, `${many(rest.length, "older release")}`),
+          h("ol", { class: "releases" }, rest),
+        )
       : null,
+    more ? h("p", { class: "aside" }, "There are more before these: ", h("code", {}, "serve history"), ".") : null,
   ];
 }
 
@@ -53,7 +63,7 @@ function release(one, before, { live, desired }) {
       h(
         "p",
         { class: "what" },
-        one.subject,
+        h("bdi", {}, one.subject),
         " ",
         live ? state("good", "live") : null,
         !live && desired ? state("busy", "asked for") : null,
@@ -64,31 +74,45 @@ function release(one, before, { live, desired }) {
         copyable(one.revision, short(one.revision), "revision"),
         " ",
         moment(one.date),
-        ` by ${one.author}`,
+        " by ",
+        h("bdi", {}, one.author),
       ),
     ),
-    !one.readable
-      ? h("p", { class: "note" }, "Its models.dvc can’t be read.")
-      : h(
-          "div",
-          { class: "pinned" },
-          Object.entries(one.models).map(([name, now]) => model(name, now, before?.models?.[name] ?? null)),
-        ),
+    !one.readable ? h("p", { class: "note" }, "Its models.dvc can’t be read.") : pinned(one, before),
     h(
       "div",
       { class: "release-foot" },
       before && one.readable ? changes(one) : h("span"),
-      live ? null : copyable(text, text, "command"),
+      live || !one.readable ? null : copyable(text, text, "command"),
     ),
   );
 }
 
+/** What it pinned: each model that is another than before, and the names of the others. */
+function pinned(one, before) {
+  const models = Object.entries(one.models);
+  const kept = models.filter(([, now]) => now.change === "kept").map(([name]) => name);
+  return [
+    h(
+      "div",
+      { class: "pinned" },
+      models
+        .filter(([, now]) => now.change !== "kept")
+        .map(([name, now]) => model(name, now, before?.models?.[name] ?? null)),
+      one.removed.map((name) =>
+        h("p", { class: "pinned-model" }, h("b", {}, name), " ", h("span", { class: "tag" }, "removed")),
+      ),
+    ),
+    kept.length ? h("p", { class: "aside kept" }, `Kept: ${kept.join(", ")}`) : null,
+  ];
+}
+
 function model(name, now, then) {
   const word = now.change === "added" ? "new" : now.change;
-  const names = then?.digest === now.digest ? [] : chosen(now.metrics ?? {});
+  const names = chosen(now.metrics ?? {});
   return h(
     "div",
-    { class: `pinned-model ${word}` },
+    { class: "pinned-model" },
     h(
       "p",
       {},
@@ -106,7 +130,7 @@ function model(name, now, then) {
             h(
               "div",
               {},
-              h("dt", {}, key),
+              h("dt", { title: key }, key),
               h("dd", {}, metric(now.metrics[key]), delta(key, now.metrics[key], then?.metrics?.[key])),
             ),
           ),

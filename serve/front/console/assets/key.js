@@ -4,6 +4,7 @@ import { forget, keep, key } from "./api.js";
 import { say } from "./dom.js";
 
 const dialog = () => document.getElementById("key");
+let dismissed = false; // who closed it looks at the page as it is without a key
 
 /** Listen to the dialog and the button; `again` is called once there is another key, or none. */
 export function listen(again) {
@@ -12,15 +13,24 @@ export function listen(again) {
     document.getElementById("token").value = "";
     again();
   });
+  dialog().addEventListener("cancel", () => {
+    dismissed = true;
+    showForget();
+  });
   document.getElementById("forget").addEventListener("click", () => {
+    if (key() === null) return open(null);
     forget();
-    again();
+    location.reload(); // and with it all that was told to who had it
   });
 }
 
 /** Ask for a key: the server does not know `refused` (null is none). Where another is kept by now, that one is tried. */
 export function askForKey(refused) {
-  if (dialog().open || key() !== refused) return;
+  if (dialog().open || key() !== refused || (refused === null && dismissed)) return;
+  open(refused);
+}
+
+function open(refused) {
   const told =
     refused === null
       ? "This server asks who is there. Without a key it tells whether it is ready, and no more."
@@ -30,7 +40,9 @@ export function askForKey(refused) {
   dialog().showModal();
 }
 
-/** Show the button that forgets, where there is something to forget. */
+/** Show the button that forgets, where there is something to forget, or that asks again, where who was asked said no. */
 export function showForget() {
-  document.getElementById("forget").hidden = key() === null;
+  const button = document.getElementById("forget");
+  button.hidden = key() === null && !dismissed;
+  say(button, key() === null ? "Enter a key" : "Forget key");
 }

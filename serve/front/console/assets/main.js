@@ -8,16 +8,19 @@ import { redraw, showCharts } from "./charts.js";
 import { fill, h, say, shape, tick } from "./dom.js";
 import { showFigures } from "./figures.js";
 import { showHistory } from "./history.js";
+import { kept } from "./json.js";
 import { askForKey, listen, showForget } from "./key.js";
 import { parse } from "./metrics.js";
 import { showModels } from "./models.js";
 import { showRollouts } from "./rollouts.js";
 import { Series } from "./samples.js";
 import { choice, showTry } from "./try.js";
-import { showLast, showTrouble, showVerdict, verdict } from "./verdict.js";
+import { pin, same, showLast, showTrouble, showVerdict, verdict } from "./verdict.js";
 
 const OFTEN = 2000; // milliseconds between two questions
-const SELDOM = 15_000; // where the page is hidden
+const SELDOM = 15_000; // where the page is hidden, or something could not be had
+const ANEW = 60_000; // for a commit changes the history without changing what is live
+const PATIENT = 60_000; // for what may be much
 const LONGEST = 15_000; // between two tries of a server that is gone
 const ALL = "all models";
 
@@ -27,7 +30,6 @@ const known = {
   rollouts: null,
   history: null,
   examples: null,
-  looked: 0,
   lost: 0,
   refusals: {},
 };
@@ -35,51 +37,78 @@ const series = new Map([[ALL, new Series(null)]]);
 let whose = ALL;
 let waiting = null;
 let asking = false;
+let again = false; // there is another key since the round began
+let looked = { of: null, live: null, due: 0, now: false };
 
 /** Ask for all that moves, show it, and come again. */
 async function round() {
   clearTimeout(waiting);
+  again = asking;
   if (asking) return;
   asking = true;
   try {
     await learn();
     known.lost = 0;
   } catch (error) {
-    if (!(error instanceof Gone)) throw error;
+    if (!(error instanceof Gone)) reportError(error);
     known.lost += 1;
-  } finally {
-    asking = false;
-    show();
-    const soon = known.lost ? Math.min(LONGEST, OFTEN * 2 ** (known.lost - 1)) : OFTEN;
-    waiting = setTimeout(round, document.hidden ? SELDOM : soon);
   }
+  asking = false;
+  const soon = known.lost ? Math.min(LONGEST, OFTEN * 2 ** (known.lost - 1)) : OFTEN;
+  waiting = setTimeout(round, again ? 0 : document.hidden ? SELDOM : soon);
+  show();
 }
 
 async function learn() {
   const asked = key();
   const [ready, models] = await Promise.all([ask("health/ready"), ask("models")]);
+  if (typeof ready.json?.ready !== "boolean") throw new Gone(`status ${ready.status}`); // of a proxy, not of the server
   known.ready = ready.json;
   if (models.status === 401) {
-    Object.assign(known, { models: null, rollouts: null, history: null, examples: null, looked: 0 });
+    Object.assign(known, { models: null, rollouts: null, history: null });
+    looked.of = null;
     askForKey(asked);
     return;
   }
-  const before = JSON.stringify([known.models?.live, known.models?.desired]);
   known.models = took("models", models) ?? known.models;
+  lookUp();
   const [metrics, rollouts] = await Promise.all([ask("metrics"), ask("rollouts")]);
   known.rollouts = took("rollouts", rollouts);
   refuse("metrics", metrics);
   if (metrics.ok) measure(metrics.text);
-  const stale = known.history === null && Date.now() > known.looked + SELDOM;
-  if (stale || before !== JSON.stringify([known.models?.live, known.models?.desired])) await lookUp();
 }
 
-/** What stays the same until another release is live. */
+/** What stays the same until another release is live; asked for beside the rounds, which it never keeps waiting. */
 async function lookUp() {
-  known.looked = Date.now();
-  const [history, document] = await Promise.all([ask("history"), ask("openapi.json")]);
-  known.history = took("history", history)?.releases ?? null;
-  known.examples = examples(document.json);
+  const { live, desired, release } = known.models ?? {};
+  const of = JSON.stringify([live, desired, release, key()]);
+  if (looked.now || (of === looked.of && Date.now() < looked.due)) return;
+  looked = { ...looked, of, now: true, due: Date.now() + SELDOM };
+  try {
+    const told = JSON.stringify([live, key()]);
+    if (told !== looked.live) {
+      const document = await ask("openapi.json", { patience: PATIENT });
+      if (document.ok) looked.live = told;
+      known.examples = document.ok ? examples(kept(document.text)) : (known.examples ?? {});
+    }
+    const history = await releases(live);
+    if (of !== JSON.stringify([live, desired, release, key()])) return; // of another key
+    known.history = took("history", history);
+    if (history.ok) looked.due = Date.now() + ANEW;
+  } catch (error) {
+    if (!(error instanceof Gone)) reportError(error);
+  } finally {
+    looked.now = false;
+  }
+  show();
+}
+
+/** The newest releases; more of them where the live one is older. */
+async function releases(live) {
+  const found = await ask("history", { patience: PATIENT });
+  const { releases: newest = [], more } = found.json ?? {};
+  if (!more || newest.some((one) => same(pin(one), live))) return found;
+  return ask("history?limit=500", { patience: PATIENT });
 }
 
 function took(name, answer) {
@@ -118,23 +147,32 @@ function measure(text) {
 function show() {
   const all = series.get(ALL);
   const { last } = all;
-  const trouble = last && last.rate > 0 ? last.failed / last.rate : 0;
+  const trouble = last && last.rate > 0 && !known.refusals.metrics ? last.failed / last.rate : 0;
   const doing = known.rollouts?.doing ?? null;
-  showVerdict(verdict({ ...known, doing, trouble }));
-  showLink();
-  showForget();
   document.body.classList.toggle("locked", known.ready !== null && known.models === null);
   document.body.classList.toggle("lost", known.lost > 0);
-  showTrouble(known.models, known.rollouts?.attempts);
-  showLast(known.models, known.history);
-  showFigures(all, known.models, known.refusals.metrics);
-  showWhose();
-  showCharts(series.get(whose), known.refusals.metrics, example());
-  showModels(known.models, known.rollouts);
-  showTry(known.models, known.examples);
-  showHistory(known.history, known.models, known.refusals.history);
-  showRollouts(known.rollouts, known.refusals.rollouts);
-  tick();
+  const parts = [
+    () => showVerdict(verdict({ ...known, doing, trouble })),
+    showLink,
+    showForget,
+    () => showTrouble(known.models, known.rollouts?.attempts),
+    () => showLast(known.models, known.history, known.rollouts?.attempts),
+    () => showFigures(all, known.models, known.refusals.metrics),
+    showWhose,
+    () => showCharts(series.get(whose), known.refusals.metrics, example()),
+    () => showModels(known.models, known.rollouts),
+    () => showTry(known.models, known.examples),
+    () => showHistory(known.history, known.models, known.refusals.history),
+    () => showRollouts(known.rollouts, known.refusals.rollouts),
+    tick,
+  ];
+  for (const part of parts) {
+    try {
+      part();
+    } catch (error) {
+      reportError(error); // and the others go on
+    }
+  }
 }
 
 function showWhose() {

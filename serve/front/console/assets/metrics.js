@@ -38,7 +38,7 @@ export function reading(samples, model) {
     stages: histograms(mine, "pinion_stage_seconds", "stage"),
     batches: histograms(mine, "pinion_batch_rows", null)[""] ?? empty(),
     waiting: total(mine("pinion_queue_rows")),
-    flight: total(samples.get("pinion_requests_in_flight") ?? []),
+    flight: model === null ? total(mine("pinion_requests_in_flight")) : null, // nobody counts it by model
     deaths: total(mine("pinion_worker_deaths_total")),
   };
 }

@@ -13,9 +13,19 @@ export function showModels(models, rollouts) {
     fill(target, { doing: rollouts?.doing ?? null, waiting: true }, none);
     return;
   }
-  fill(target, { live, desired: models.desired ?? {} }, (data) =>
-    data.live.map((one) => card(one, data.desired[one.name])),
+  fill(
+    target,
+    live.map((one) => one.name),
+    (names) => names.map((name) => h("article", { class: "card", "aria-label": name })),
   );
+  live.forEach((one, at) => {
+    const place = target.children[at];
+    const { workers, ...rest } = one; // which come and go, and must close nothing that is open
+    const able = workers.some((each) => each.state === "ready" || each.state === "busy");
+    const mlflow = workers.find((each) => each.mlflow)?.mlflow ?? null;
+    fill(place, { ...rest, able, mlflow, desired: models.desired?.[one.name] }, card);
+    fill(place.querySelector(".workers"), workers, (all) => all.map(worker));
+  });
 }
 
 function none({ doing }) {
@@ -26,8 +36,7 @@ function none({ doing }) {
   );
 }
 
-function card(one, desired) {
-  const able = one.workers.filter((worker) => worker.state === "ready" || worker.state === "busy").length;
+function card(one) {
   const facts = [
     ["Digest", copyable(one.digest, short(one.digest), `digest of ${one.name}`)],
     [
@@ -41,14 +50,13 @@ function card(one, desired) {
     ["Runs under", under(one)],
     ["Sandbox", confined(one.sandbox)],
   ];
-  return h(
-    "article",
-    { class: "card", "aria-label": one.name },
+  const { desired } = one;
+  return [
     h(
       "header",
       {},
       h("h3", {}, one.name),
-      able > 0 ? state("good", one.state.toLowerCase()) : state("bad", "no worker"),
+      one.able ? state("good", one.state.toLowerCase()) : state("bad", "no worker"),
     ),
     desired !== undefined && desired !== one.digest
       ? h("p", { class: "note" }, "Git asks for ", copyable(desired, short(desired), "desired digest"), ".")
@@ -59,10 +67,10 @@ function card(one, desired) {
       { class: "facts" },
       facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
     ),
-    h("ul", { class: "workers", "aria-label": `Workers of ${one.name}` }, one.workers.map(worker)),
+    h("ul", { class: "workers", "aria-label": `Workers of ${one.name}` }),
     metrics(one.metrics),
     signature(one.signature),
-  );
+  ];
 }
 
 function worker(one) {
@@ -74,9 +82,8 @@ function worker(one) {
   );
 }
 
-function under({ python, workers }) {
-  const ready = workers.find((one) => one.mlflow);
-  return ready ? `Python ${python}, MLflow ${ready.mlflow}` : `Python ${python}`;
+function under({ python, mlflow }) {
+  return mlflow ? `Python ${python}, MLflow ${mlflow}` : `Python ${python}`;
 }
 
 /** What shuts the model's processes in; what does not is told first. */
@@ -94,7 +101,7 @@ function metrics(values) {
     "dl",
     { class: "metrics" },
     names.map((name) =>
-      h("div", {}, h("dt", {}, name), h("dd", { title: String(values[name]) }, metric(values[name]))),
+      h("div", {}, h("dt", { title: name }, name), h("dd", { title: String(values[name]) }, metric(values[name]))),
     ),
   );
 }

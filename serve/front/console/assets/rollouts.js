@@ -14,30 +14,33 @@ const SHOWN = 10;
 /** Show them, the newest first. */
 export function showRollouts(rollouts, refusal) {
   const attempts = [...(rollouts?.attempts ?? [])].reverse();
-  fill(document.getElementById("attempts"), { attempts, doing: rollouts?.doing ?? null, refusal }, (data) => {
+  const target = document.getElementById("attempts");
+  fill(target, "parts", () => [h("div"), h("div")]);
+  const [newest, older] = target.children; // apart, so that what goes on closes nothing that is open
+  const shown = { attempts: attempts.slice(0, SHOWN), doing: rollouts?.doing ?? null, refusal };
+  fill(newest, shown, (data) => {
     if (data.refusal) return h("p", { class: "empty" }, data.refusal);
     if (data.attempts.length === 0) return h("p", { class: "empty" }, "None yet.");
-    const [newest, older] = [data.attempts.slice(0, SHOWN), data.attempts.slice(SHOWN)];
-    return [
-      h(
-        "ol",
-        { class: "attempts" },
-        newest.map((one) => attempt(one, data.doing)),
-      ),
-      older.length
-        ? h(
-            "details",
-            { class: "older" },
-            h("summary", {}, `${many(older.length, "older one")}`),
-            h(
-              "ol",
-              { class: "attempts" },
-              older.map((one) => attempt(one, null)),
-            ),
-          )
-        : null,
-    ];
+    return h(
+      "ol",
+      { class: "attempts" },
+      data.attempts.map((one) => attempt(one, data.doing)),
+    );
   });
+  fill(older, refusal ? [] : attempts.slice(SHOWN), (data) =>
+    data.length
+      ? h(
+          "details",
+          { class: "older" },
+          h("summary", {}, many(data.length, "older one")),
+          h(
+            "ol",
+            { class: "attempts" },
+            data.map((one) => attempt(one, null)),
+          ),
+        )
+      : null,
+  );
 }
 
 function attempt(one, doing) {

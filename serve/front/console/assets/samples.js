@@ -4,6 +4,8 @@ import { grown, quantile, reading, since } from "./metrics.js";
 
 const KEPT = 900; // seconds of points
 const SMOOTHED = 10; // seconds that each point looks back, so that a lone request is no spike
+const UNSEEN = 75; // seconds without a reading after which a line has a gap; hidden tabs may ask once a minute
+const NONE = { seconds: {}, stages: {} };
 const NOTHING = { sum: 0, count: 0, buckets: {} };
 const STAGES = ["parse", "queue", "predict", "encode"];
 
@@ -19,7 +21,10 @@ export class Series {
   /** Take the samples that were read at `at`, in seconds. */
   take(samples, at) {
     const now = reading(samples, this.model);
-    if (this.latest !== null && this.latest.started !== now.started) this.readings = []; // another process counts from 0
+    const last = this.readings.at(-1);
+    const anew = this.latest !== null && this.latest.started !== now.started; // another process, which counts from 0
+    if (anew) this.readings = [];
+    if (last && (anew || at - last.at > UNSEEN)) this.points.push({ ...NONE, at: last.at + 1 });
     this.latest = now;
     const before = this.readings.findLast((one) => one.at <= at - SMOOTHED) ?? this.readings[0];
     if (before !== undefined && at > before.at) this.points.push(point(now, before.now, at, at - before.at));

@@ -5,42 +5,47 @@ import { address, ask, Gone, key } from "./api.js";
 import { answered, unanswered } from "./answer.js";
 import { curl } from "./body.js";
 import { announce, command, fill, h } from "./dom.js";
-import { Form } from "./form.js";
+import { Form, values } from "./form.js";
 import { ceiling, picture, pictured } from "./picture.js";
+import { seconds } from "./words.js";
 
-const made = new Map(); // by model: what its form was made of, and the panel
-const SHOWN = 4000; // characters of a command
+const made = new Map(); // by model: what its form was made of, its form and the panel of it
+const NARROW = 60; // characters of a choice beyond which it is a list to open
 let chosen = null;
 
 /** Show a form for each model, with the `examples` of each. */
 export function showTry(models, examples) {
   const live = Object.values(models?.models ?? {}).sort((one, other) => (one.name < other.name ? -1 : 1));
-  for (const name of made.keys()) if (!live.some((one) => one.name === name)) made.delete(name);
+  if (models) for (const name of made.keys()) if (!live.some((one) => one.name === name)) made.delete(name);
   if (examples === null && live.length > 0) return;
   for (const one of live) prepare(one, examples[one.name] ?? null);
-  if (!made.has(chosen)) chosen = live[0]?.name ?? null;
+  if (models && !made.has(chosen)) chosen = live[0]?.name ?? null;
   fill(
     document.getElementById("which"),
     live.map((one) => one.name),
     (names) => (names.length > 1 ? choice("model", "Model", names, chosen, choose) : null),
   );
-  show();
+  show(live.length > 0);
 }
 
 function prepare(one, example) {
-  const of = JSON.stringify([one.signature, example]);
-  if (made.get(one.name)?.of === of) made.get(one.name).model = one;
-  else made.set(one.name, { of, model: one, panel: null, example });
+  const of = JSON.stringify(one.signature);
+  const before = made.get(one.name);
+  if (before?.of !== of) made.set(one.name, { of, model: one, form: null, panel: null, example });
+  else {
+    Object.assign(before, { model: one, example });
+    before.form?.follow(example);
+  }
 }
 
 function choose(name) {
   chosen = name;
-  show();
+  show(true);
 }
 
-function show() {
+function show(live) {
   const target = document.getElementById("predicting");
-  const one = made.get(chosen);
+  const one = live ? made.get(chosen) : null;
   if (!one) {
     fill(target, null, () => h("p", { class: "empty" }, "Once a model is live, it can be asked here."));
     return;
@@ -49,8 +54,14 @@ function show() {
   fill(target, [chosen, one.of], () => one.panel);
 }
 
-/** A choice of a few: radio buttons that look like one control. */
+/** A choice: of a few, radio buttons that look like one control; of many, a list to open. */
 export function choice(name, told, values, value, take) {
+  if (values.join("").length > NARROW)
+    return h(
+      "select",
+      { name, class: "choice", "aria-label": told, onchange: (event) => take(event.target.value) },
+      values.map((one) => h("option", { selected: one === value }, one)),
+    );
   return h(
     "div",
     { class: "choice", role: "radiogroup", "aria-label": told },
@@ -68,7 +79,7 @@ export function choice(name, told, values, value, take) {
 function panel(one) {
   const answer = h(
     "div",
-    { class: "answer", "aria-live": "polite" },
+    { class: "answer" },
     h(
       "p",
       { class: "empty" },
@@ -77,10 +88,11 @@ function panel(one) {
         : "The answer will stand here.",
     ),
   );
-  const shell = h("div", { class: "shell" });
-  const form = new Form(one.model.name, one.model.signature, one.example, () => shell.isConnected && told(shell, form));
-  const url = () => address(`models/${encodeURIComponent(one.model.name)}/predict`);
-  shell.tell = () => typed(shell, url(), form);
+  const box = h("div");
+  const shell = h("details", { class: "shell", ontoggle: () => tell() }, h("summary", {}, "As curl"), box);
+  const tell = () => shell.open && typed(box, address(`models/${one.model.name}/predict`), form);
+  const form = new Form(one.model.name, one.model.signature, one.example, tell);
+  one.form = form;
   const send = h("button", { type: "submit", class: "primary" }, "Predict");
   const element = h(
     "form",
@@ -100,7 +112,6 @@ function panel(one) {
     ),
     shell,
   );
-  queueMicrotask(shell.tell);
   return [element, answer];
 }
 
@@ -117,29 +128,18 @@ function modes(one, form) {
   return h("div", { class: "modes" }, turned, refusal);
 }
 
-function told(shell) {
-  shell.tell();
-}
-
-function typed(shell, url, form) {
+function typed(box, url, form) {
   let text;
   try {
     text = curl(url, form.body, key() !== null);
   } catch {
     return; // half-typed JSON makes no command
   }
-  const open = shell.querySelector("details")?.open ?? false;
-  fill(shell, text, () =>
-    h(
-      "details",
-      { open },
-      h("summary", {}, "As curl"),
-      text.length > SHOWN ? command(text, "curl command") : command(text, "curl command"),
-    ),
-  );
+  fill(box, text, () => command(text, "curl command"));
 }
 
 async function predict(one, form, answer, send) {
+  if (send.disabled) return; // the keyboard may ask for it all the same
   let sent;
   try {
     sent = form.body;
@@ -148,24 +148,22 @@ async function predict(one, form, answer, send) {
     return;
   }
   send.disabled = true;
+  answer.classList.add("before");
   const began = performance.now();
   try {
-    const found = await ask(`models/${encodeURIComponent(one.model.name)}/predict`, {
-      method: "POST",
-      body: sent,
-      patience: 0,
-    });
+    const found = await ask(`models/${one.model.name}/predict`, { method: "POST", body: sent, patience: 0 });
     const took = (performance.now() - began) / 1000;
     answer.replaceChildren(
       ...answered(found, took, one.model.signature.outputs, pictures(form, sent)).flat(Infinity).filter(Boolean),
     );
-    announce(found.ok ? "Answered" : `Refused: ${found.json?.detail ?? found.status}`);
+    announce(found.ok ? `Answered in ${seconds(took)}` : `Refused: ${found.json?.detail ?? found.status}`);
     if (!found.ok) form.mark(found.json?.errors ?? []);
   } catch (error) {
     if (!(error instanceof Gone)) throw error;
     answer.replaceChildren(...unanswered(error.message));
   } finally {
     send.disabled = false;
+    answer.classList.remove("before");
   }
 }
 
@@ -174,8 +172,9 @@ function pictures(form, sent) {
   const { inputs, kind, whole } = form.draft;
   const drawn = kind === "tensors" && !whole && inputs.length === 1 ? pictured(inputs[0]) : null;
   if (!drawn) return [];
-  const found = JSON.parse(sent).inputs;
+  const found = values(sent)?.inputs;
   const rows = Array.isArray(found) ? found : (found?.[inputs[0].name] ?? []);
+  if (!Array.isArray(rows)) return [];
   const fits = rows.filter(
     (row) => Array.isArray(row) && row.flat(Infinity).length === drawn.height * drawn.width * drawn.channels,
   );

@@ -3,13 +3,15 @@
 import { copyable, fill, h, moment, reason, say, shape } from "./dom.js";
 import { list, short } from "./words.js";
 
+const NAMED = 4; // models that a sentence names
+
 /** What stands at the top for what is known: {kind, word, told}. */
 export function verdict({ lost, ready, models, doing, trouble }) {
   if (lost)
     return {
       kind: "bad",
       word: "No answer",
-      told: "The server can’t be reached. This page tries again by itself; what is below is from before.",
+      told: `The server can’t be reached. This page tries again by itself${ready ? "; what is below is from before" : ""}.`,
     };
   if (!ready) return { kind: "idle", word: "Asking the server …", told: "" };
   if (ready.stopping)
@@ -77,6 +79,7 @@ function progress(doing) {
 }
 
 function subject(live) {
+  if (live.length > NAMED) return `${live.length} models answer`;
   return `${list(live)} ${live.length === 1 ? "answers" : "answer"}`;
 }
 
@@ -150,26 +153,30 @@ function mend(code) {
   return MENDS[code] ?? "The log has the whole reason. Checking out a release that was live leaves this one behind.";
 }
 
-/** What changed last, by whom, and the command that takes it back. */
-export function showLast(models, history) {
+/** What changed last, by whom, and the command that takes it back: to one that `attempts` do not tell to fail. */
+export function showLast(models, history, attempts) {
   const target = document.getElementById("last");
-  const found = models && Object.keys(models.models).length > 0 ? lately(models, history) : null;
+  const found = models && Object.keys(models.models).length > 0 ? lately(models, history, attempts ?? []) : null;
   fill(target, found, (one) => (one === null ? null : last(one)));
 }
 
-function lately(models, history) {
+function lately(models, history, attempts) {
   const sinces = Object.values(models.models)
     .map((one) => one.since)
     .sort();
-  const at = (history ?? []).findIndex((one) => same(pin(one), models.live));
-  const entry = at >= 0 ? history[at] : null;
-  const before = at >= 0 ? history.slice(at + 1).find((one) => one.readable && !same(pin(one), models.live)) : null;
+  const known = history?.releases.filter((one) => one.readable) ?? [];
+  const at = known.findIndex((one) => same(pin(one), models.live));
+  const tried = (one) => attempts.findLast((each) => same(each.models, pin(one)))?.outcome ?? "live";
+  const failed = (one) => !["live", "running", "superseded"].includes(tried(one));
+  const wanted = same(models.desired, models.live);
   return {
     since: sinces.at(-1),
     release: models.release,
-    entry,
-    before: before ?? null,
-    ahead: at > 0 ? history[0] : null,
+    asked: history !== null,
+    more: history?.more ?? false,
+    entry: known[at] ?? null,
+    before: (at >= 0 && known.slice(at + 1).find((one) => !same(pin(one), models.live) && !failed(one))) || null,
+    ahead: at > 0 && wanted && !failed(known[0]) ? known[0] : null, // else git asks for it already
   };
 }
 
@@ -178,7 +185,7 @@ export function pin(entry) {
   return entry.readable && Object.fromEntries(Object.entries(entry.models).map(([name, one]) => [name, one.digest]));
 }
 
-function last({ since, release, entry, before, ahead }) {
+function last({ since, release, asked, more, entry, before, ahead }) {
   const commit = entry?.revision ?? release?.commit;
   return h(
     "div",
@@ -187,17 +194,21 @@ function last({ since, release, entry, before, ahead }) {
       "p",
       { class: "what" },
       entry
-        ? entry.subject
-        : commit
-          ? "A release that is no commit’s of this branch"
-          : "A models.dvc that is in no commit",
+        ? h("bdi", {}, entry.subject)
+        : !commit
+          ? "A models.dvc that is in no commit"
+          : !asked
+            ? "Asking git …"
+            : more
+              ? "A release older than those of the history here"
+              : "A release that is no commit’s of this branch",
     ),
     h(
       "p",
       { class: "aside" },
       "Went live ",
       moment(since),
-      entry ? [" · pinned ", moment(entry.date), ` by ${entry.author}`] : null,
+      entry ? [" · pinned ", moment(entry.date), " by ", h("bdi", {}, entry.author)] : null,
       release?.signer ? ` · signed by ${release.signer}` : null,
       commit ? [" · ", copyable(commit, short(commit), "revision")] : null,
       release?.older_than_previous || ahead ? h("span", { class: "tag" }, "rolled back") : null,
@@ -212,7 +223,7 @@ function back(told, entry) {
   return h(
     "p",
     { class: "back" },
-    h("span", {}, `${told} “${entry.subject}”, `, moment(entry.date)),
+    h("span", {}, `${told} “`, h("bdi", {}, entry.subject), "”, ", moment(entry.date)),
     copyable(text, text, "command"),
   );
 }

@@ -7,7 +7,7 @@ const UNITS = [
 ];
 
 /** "3 h ago" of a time in ISO 8601. */
-export function ago(iso, now = Date.now()) {
+export function ago(iso, now) {
   const seconds = Math.max(0, (now - Date.parse(iso)) / 1000);
   if (Number.isNaN(seconds)) return iso;
   return seconds < 5 ? "just now" : `${span(seconds)} ago`;
@@ -87,10 +87,17 @@ export function many(number, one, more = `${one}s`) {
   return `${whole(number)} ${number === 1 ? one : more}`;
 }
 
+/** The first `most` characters of a text, and how many more there are. */
+export function cut(text, most) {
+  return text.length > most ? `${text.slice(0, most)}… ${many(text.length - most, "more character")}` : text;
+}
+
 function digits(value) {
-  return value >= 100
-    ? value.toFixed(0)
-    : value >= 10
-      ? value.toFixed(1).replace(/\.0$/, "")
-      : value.toFixed(2).replace(/\.?0+$/, "");
+  return value < 1
+    ? String(Number(value.toPrecision(2)))
+    : value >= 100
+      ? value.toFixed(0)
+      : value >= 10
+        ? value.toFixed(1).replace(/\.0$/, "")
+        : value.toFixed(2).replace(/\.?0+$/, "");
 }
