@@ -133,6 +133,17 @@ def other_changes(repo: Path) -> int:
     return len(git(repo, "status", "--porcelain", "--", ".", f":(exclude){FILENAME}").splitlines())
 
 
+def unkept(repo: Path, folder: Path) -> str:
+    """What is left to do where git keeps `folder`, a remote within the repository, and no commit has all of it yet."""
+    if not folder.is_relative_to(repo) or not git(repo, "ls-files", "--", str(folder)):
+        return ""
+    files = len(git(repo, "status", "--porcelain", "--untracked-files=all", "--", str(folder)).splitlines())
+    if not files:
+        return ""
+    name, told = folder.relative_to(repo), "1 file is" if files == 1 else f"{files} files are"
+    return f"git keeps {name}/, and {told} in no commit yet: git add {name}, and commit, before a push"
+
+
 def unpublished(repo: Path) -> str:
     """What is left to do until others have what HEAD has, as git knew of them last; '' where it follows none."""
     found = _run(repo, "rev-parse", "--abbrev-ref", "@{upstream}")

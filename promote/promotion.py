@@ -6,6 +6,7 @@ Stopped anywhere, even by a kill, the same promotion run again completes.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from promote import export, git, interruptible, pinning, ready, record, sign, stage, tell
 from promote.errors import PromotionRefused
@@ -13,7 +14,7 @@ from promote.plan import Plan
 from promote.progress import Progress
 from promote.stage import Staged
 from serve import scratch
-from serve.artifact import hashes, history, pin, verify
+from serve.artifact import hashes, history, pin, remote, verify
 from serve.artifact.pin import FILENAME, Pin, PinnedModel
 from serve.artifact.snapshot import Snapshot
 from serve.errors import PinUnreadable
@@ -106,7 +107,12 @@ def _commit(plan: Plan, standing: Standing, data: bytes, model: PinnedModel, pro
     if standing.data is not None and not git.is_committed(repo):
         progress.found("note", f"{FILENAME} had changes that were not committed; the commit builds on them")
     revision = git.commit(repo, standing.data, data, record.message(plan.candidate, model, _at_head(plan)))
-    left = f"; {others} other changed files were left as they are" if others else ""
+    told = (
+        "1 other changed file was left as it is"
+        if others == 1
+        else f"{others} other changed files were left as they are"
+    )
+    left = f"; {told}" if others else ""
     _follow_up(plan, model, revision, progress, f"{revision[:12]}: {FILENAME} alone{left}")
     return revision
 
@@ -136,8 +142,10 @@ def _follow_up(plan: Plan, model: PinnedModel, revision: str, progress: Progress
         told = tell.tell(plan.candidate, model.name, model.digest, revision)
         if told:
             progress.found("told", told)
-        if left := git.unpublished(plan.store.repo):
-            progress.found("left", left)
+        repo = plan.store.repo
+        for left in (git.unkept(repo, Path(remote.of_author(repo).url)), git.unpublished(repo)):
+            if left:
+                progress.found("left", left)
     except KeyboardInterrupt:
         progress.found("note", "interrupted after the commit: the promotion is done; the same again does the rest")
     except Exception as error:  # nothing of this may look like a promotion that failed

@@ -188,7 +188,7 @@ def test_connections_that_fill_all_places_are_told_of_and_so_are_descriptors(
 def test_an_event_loop_that_comes_late_is_told_of(watched: Prometheus, repository: Repository) -> None:
     with serving(watched, repository) as (server, name):
         pid = server.process.pid
-        halting = f"while kill -STOP {pid}; do sleep 0.3; kill -CONT {pid}; sleep 0.3; done"
+        halting = f"while kill -STOP {pid}; do sleep 0.4; kill -CONT {pid}; sleep 0.3; done"
         stopping = subprocess.Popen(["sh", "-c", halting])
         try:
             watched.fires("PinionLoopLagging", instance=name)

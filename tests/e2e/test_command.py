@@ -74,7 +74,7 @@ def test_prepare_says_what_can_not_be_pulled(cold: Repository) -> None:
 def test_an_unreachable_remote_is_said(cold: Repository) -> None:
     (cold.folder / "remote").rename(cold.folder / "gone")
     done = run("prepare", "--repo", str(cold.folder), PINION_ARTIFACT__STATE=str(cold.state))
-    refused(done, 1, "neither the cache nor the remote has")
+    refused(done, 1, "is not there, or has nothing in it: is it mounted?")
 
 
 def test_history_lists_every_promotion_newest_first(promoted: Repository) -> None:

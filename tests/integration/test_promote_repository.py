@@ -179,6 +179,21 @@ def test_g13_what_others_do_not_have_yet_is_told_and_how_they_get_it(pinned: Rep
     assert pinned.git("log", "--format=%s", "-2", "main").splitlines() == ["Second", "Theirs"]
 
 
+def test_what_was_pushed_to_a_remote_that_git_keeps_is_told_to_be_committed(pinned: Repository) -> None:
+    """As in Pinion's own repository: without it, who clones could not pull."""
+    remote = pinned.folder / "kept"
+    (remote / "files").mkdir(parents=True)
+    (remote / "files" / "first").write_text("Pushed.\n")
+    assert git.unkept(pinned.folder, remote) == ""  # git does not keep it
+    pinned.git("add", "kept")
+    pinned.git("commit", "--quiet", "--message=Kept")
+    assert git.unkept(pinned.folder, remote) == ""
+    (remote / "files" / "second").write_text("Pushed.\n")
+    told = git.unkept(pinned.folder, remote)
+    assert told == "git keeps kept/, and 1 file is in no commit yet: git add kept, and commit, before a push"
+    assert git.unkept(pinned.folder, pinned.folder.parent / "elsewhere") == ""
+
+
 def test_g3_a_folder_below_the_top_is_refused(pinned: Repository) -> None:
     (pinned.folder / "sub").mkdir()
     with pytest.raises(PromotionRefused, match="is not the top of a repository") as refused:
