@@ -64,8 +64,16 @@ def pin(found: Settings) -> Pin:
             leave(f"there is no folder {found.repo}: name the git repository with --repo", 2)
         return read(files.head(found.repo / FILENAME, MAX_BYTES + 1))
     except FileNotFoundError:
-        leave(f"there is no {FILENAME} in {found.repo}: promote a model first, or name another --repo", 2)
+        leave(f"there is no {FILENAME} in {found.repo}: {_elsewhere(found.repo)}", 2)
     except OSError as error:
         leave(f"{FILENAME} can't be read: {error.strerror}", 2)
     except PinUnreadable as error:
         leave(error.message, 2)
+
+
+def _elsewhere(repo: Path) -> str:
+    """What to do where a repository has no pin; who is in a folder of one is told where it is."""
+    for above in repo.resolve().parents:
+        if (above / FILENAME).is_file():
+            return f"{above} has one, so go there, or name it as --repo"
+    return "promote a model first, or name another --repo"

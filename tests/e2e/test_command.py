@@ -33,7 +33,12 @@ def test_no_repository_is_said(tmp_path: Path) -> None:
 
 
 def test_no_pin_is_said(tmp_path: Path) -> None:
-    refused(run("--repo", str(tmp_path)), 2, "there is no models.dvc in")
+    refused(run("--repo", str(tmp_path)), 2, "promote a model first, or name another --repo")
+
+
+def test_who_is_below_a_pin_is_told_where_it_is(cold: Repository) -> None:
+    (cold.folder / "below").mkdir()
+    refused(run("--repo", str(cold.folder / "below")), 2, f"{cold.folder} has one, so go there, or name it as --repo")
 
 
 def test_a_broken_pin_is_said(tmp_path: Path) -> None:
