@@ -110,7 +110,7 @@ async def _why_not_batchable(bound: Bound, whole: Any, served: _Served, toleranc
     """'' where each row is answered alike alone, with others, and in the whole example; else what differs."""
     if not served.signature.checked_here:
         return "its inputs are of types that MLflow checks in the worker"
-    if len({part.shape[:1] for part in bound.value.parts}) != 1 or not bound.value.parts[0].shape:
+    if not bound.joins:
         return "its inputs do not all come row by row"
     if _length(whole) != bound.rows:
         return "its example does not get one answer a row"

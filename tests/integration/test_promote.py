@@ -4,12 +4,16 @@ import json
 from pathlib import Path
 
 import pytest
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, Schema
+from mlflow.types.schema import Array, Object, Property
 
 from promote import source
 from promote.field import best
 from serve.artifact import verify
 from tests.integration.conftest import Field
 from tests.models import oracle
+from tests.models.echoes import echo
 from tests.promoting import MLFLOWS_OWN_WARNINGS, Repository, log
 
 pytestmark = MLFLOWS_OWN_WARNINGS
@@ -109,6 +113,17 @@ def test_the_field_is_listed_best_first_and_in_full(repository: Repository, fiel
         (field.first.run, "0.1", f"models:/{field.first.model}"),
         (field.second.run, "0.2", f"models:/{field.second.model}"),
     ]
+
+
+def test_a_model_that_takes_a_whole_body_is_asked_in_no_rows(repository: Repository, tmp_path: Path) -> None:
+    """As of a chat: an object with a list in it is no table, however long its lists are."""
+    turn = Object([Property("role", DataType.string), Property("content", DataType.string)])
+    columns = [ColSpec(Array(turn), "messages"), ColSpec(DataType.double, "temperature", required=False)]
+    body = {"messages": [{"role": "user", "content": "Hello?"}]}
+    model = echo(tmp_path / "chat", ModelSignature(Schema(columns)), body)
+    told = repository.promote_here(model, "--name", "chat", "--dry-run")
+    assert told.code == 0, told.stderr
+    assert "its inputs do not all come row by row" in told.stderr
 
 
 def test_a_run_of_mlflow_2_is_as_good_as_any(repository: Repository, two: Path, three: Path) -> None:
