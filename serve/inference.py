@@ -171,7 +171,7 @@ class Inference:
         """The live model's answer in chunks, as soon as there is one, or a `ServeError`; counted once, at its end."""
         deployed = self._found(request)
         name = deployed.snapshot.name
-        with self._counted(deployed):
+        with self._counted(name, deployed.revision):
             if not deployed.pool.streams:
                 raise NotAcceptable(f"model '{name}' has no predict_stream, so it can't stream: ask for another form")
             bound, allowed = await self._bind(request, deployed)
@@ -188,11 +188,8 @@ class Inference:
 
     def write(self, response: InferenceResponse, write: Callable[[InferenceResponse], Written]) -> Written:
         """`write(response)`, of an answer that is not large; the request is counted by how that ends."""
-        try:
+        with self._counted(response.model, response.revision):
             written = write(response)
-        except BaseException as error:
-            self._count(response.model, response.revision, outcome(error))
-            raise
         self._count(response.model, response.revision, "ok")
         return written
 
@@ -200,13 +197,8 @@ class Inference:
         self, request: InferenceRequest, response: InferenceResponse, write: Callable[[InferenceResponse], Written]
     ) -> Written:
         """The same of any answer; made aside where it is large, `write` must be picklable."""
-        if not self.is_large(response):
-            return self.write(response, write)
-        try:
+        with self._counted(response.model, response.revision):
             written = await self.written_chunk(request, response, write)
-        except BaseException as error:
-            self._count(response.model, response.revision, outcome(error))
-            raise
         self._count(response.model, response.revision, "ok")
         return written
 
@@ -258,12 +250,12 @@ class Inference:
         self._metrics.requests.count(model, revision, outcome)
 
     @contextlib.contextmanager
-    def _counted(self, deployed: Deployed) -> Iterator[None]:
+    def _counted(self, model: str, revision: str) -> Iterator[None]:
         """Count a request that fails in the block."""
         try:
             yield
         except BaseException as error:
-            self._count_failed(deployed, error)
+            self._count(model, revision, outcome(error))
             raise
 
     def _count_failed(self, deployed: Deployed, error: BaseException) -> None:
