@@ -7,14 +7,14 @@ leased until `collect` is told what is still used.
 import asyncio
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 
 from serve import golden, scratch
-from serve.artifact import collect, commits, fetch, formats, hashes, history, signed, snapshot
+from serve.artifact import collect, commits, demands, fetch, hashes, history, snapshot
 from serve.artifact.commits import Origin
 from serve.artifact.fetch import PullLimits, Store
 from serve.artifact.lease import Leases
@@ -22,7 +22,7 @@ from serve.artifact.pin import FILENAME, Pin
 from serve.artifact.snapshot import Snapshot
 from serve.artifact.trust import Trust
 from serve.attempts import Attempts, Seen
-from serve.errors import FormatRefused, HashesMissing, MachineFailed, PullFailed, ServeError, SnapshotUnreadable
+from serve.errors import HashesMissing, MachineFailed, PullFailed, ServeError, SnapshotUnreadable
 from serve.metrics import Metrics
 from serve.worker import environment
 from serve.worker.confinement import Confinement
@@ -134,7 +134,7 @@ class Loader:
             snapshots = [await asyncio.to_thread(snapshot.verified, self._store, model) for model in pin.models]
             for one in snapshots:
                 log.info("verified", model=one.name, digest=one.digest)
-            return [await self._trusted(one) for one in snapshots]
+            return [await demands.met(one, self._options.trust) for one in snapshots]
 
     async def _pull(self, pin: Pin) -> None:
         whole, seen = _megabytes(pin.size), Seen()
@@ -147,19 +147,6 @@ class Loader:
         if pulled:
             self._metrics.last_pull.set_to_current_time()
             log.info("pulled", models=[model.name for model in pin.models], bytes=pin.size, files=pin.files)
-
-    async def _trusted(self, one: Snapshot) -> Snapshot:
-        """The snapshot, if it is what the operator asks for, with the recipe that is to be built."""
-        trust = self._options.trust
-        if trust.signed:
-            signer = await signed.require(one.folder, one.name, trust)
-            log.info("signature verified", model=one.name, by=signer)
-        if not trust.allow_pickle:
-            await asyncio.to_thread(_require_no_pickle, one)
-        if trust.require_hashes:
-            hashed = await asyncio.to_thread(hashes.hashed, one.folder, one.name, one.recipe)
-            return replace(one, recipe=hashed)
-        return one
 
     async def load(self, snapshots: list[Snapshot], pin: Pin) -> dict[str, Deployed]:
         """Each of these snapshots of `pin` with warm workers, by name; where one fails, none is left."""
@@ -255,15 +242,6 @@ def _machine() -> Iterator[None]:
 
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:.1f} MB"
-
-
-def _require_no_pickle(one: Snapshot) -> None:
-    """Whatever its promotion recorded, by what is there."""
-    found = formats.pickles(one.model_folder)
-    if found:
-        named = ", ".join(f"model/{path}" for path in found[:5]) + (" and more" if len(found) > 5 else "")
-        safer = formats.safer(snapshot.mlmodel(one.model_folder))
-        raise FormatRefused(f"model '{one.name}' holds pickles ({named}); log it without them: {safer}")
 
 
 def _collect(state: Path, keep_releases: int) -> None:

@@ -31,3 +31,8 @@ class Trust:
     def signed(self) -> bool:
         """Whether each model must bear a signature."""
         return bool(self.keys or self.certificates)
+
+    @property
+    def asks(self) -> bool:
+        """Whether a model must be more than what models.dvc pins."""
+        return self.signed or not self.allow_pickle or self.require_hashes

@@ -26,12 +26,15 @@ def every(repo: Path | None) -> Iterator[Check]:
     yield good("settings", "valid")
     yield from machine.ports(settings)
     yield from machine.files(settings)
+    yield from machine.granted(settings)
     yield from machine.state(settings)
+    yield from machine.recording(settings)
     yield from machine.resources(settings)
     yield asyncio.run(machine.sandbox(settings))
     pin, found = repository.readable(settings.repo)
     yield from found
     if pin is not None:
+        yield from repository.default(settings.rollout.default_model, pin)
         yield from repository.committed(settings.repo, pin)
         yield from repository.verified(settings.repo, pin, composition.make_trust(settings))
         yield from asyncio.run(models.obtainable(settings, pin))

@@ -92,8 +92,7 @@ def files(settings: Settings) -> Iterator[Check]:
     if unreadable:
         yield bad("trust", f"can't read {', '.join(unreadable)}", "correct the path, or let the server's user read it")
     elif wanted:
-        told = f"{len(wanted)} files can be read"
-        yield good("trust", f"{told}; whether the models are signed, serve plan says" if trust.signed else told)
+        yield good("trust", f"{len(wanted)} files can be read")
     try:
         access = admission.make_access(settings)
     except AccessUnreadable as error:
@@ -106,6 +105,35 @@ def files(settings: Settings) -> Iterator[Check]:
         yield note("access", f"whoever reaches {settings.http.host} may ask", mend)
     else:
         yield good("access", "only this machine" if access.open else "by key, token or certificate")
+
+
+def granted(settings: Settings) -> Iterator[Check]:
+    """Whether what models may read and write beside their own is there: a process is granted nothing that is not."""
+    worker = settings.worker
+    lost = [str(path) for path in (*worker.readable, *worker.writable) if not os.path.exists(path)]
+    if lost:
+        mend = "make it before the server starts, or correct PINION_WORKER__READABLE and WRITABLE"
+        yield note("granted", f"{', '.join(lost)} can't be found: models can't use it", mend)
+    elif worker.readable or worker.writable:
+        yield good("granted", f"{len(worker.readable)} paths to read, {len(worker.writable)} to write")
+
+
+def recording(settings: Settings) -> Iterator[Check]:
+    """Whether recordings can be written, where they are asked for."""
+    place = settings.record.folder
+    if place is None:
+        return
+    nearest = _nearest(place)
+    if _writes(nearest):
+        yield good("recording", str(place))
+    else:
+        mend = f"let the server's user write {nearest}, make room there, or set PINION_RECORD__FOLDER to another folder"
+        yield note("recording", f"{place} can't be written: nothing is recorded", mend)
+
+
+def _nearest(place: Path) -> Path:
+    """The folder, or that above it which is there."""
+    return next(one for one in (place, *place.absolute().parents) if os.path.exists(one))
 
 
 def _certificates(used: Certificates) -> Iterator[Check]:
@@ -122,7 +150,7 @@ def _certificates(used: Certificates) -> Iterator[Check]:
 def state(settings: Settings) -> Iterator[Check]:
     """The state folder: whether it can be written, and how much fits in."""
     place = settings.state
-    nearest = next(one for one in (place, *place.parents) if one.exists())
+    nearest = _nearest(place)
     if not nearest.is_dir() or not (writable(place) and _writes(nearest)):
         mend = f"let the server's user write {nearest}, or set PINION_ARTIFACT__STATE to another folder"
         if place.is_dir() and any(place.glob("snapshots/*")):

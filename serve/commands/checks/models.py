@@ -1,4 +1,4 @@
-"""What models.dvc pins: whether the remote has all of it, and whether each environment is there or can be made."""
+"""What models.dvc pins: whether the remote has it all, and each model may be served and finds its environment."""
 
 import asyncio
 import json
@@ -6,10 +6,11 @@ import tempfile
 from pathlib import Path
 
 from serve import app as composition
-from serve.artifact import details, dvc, fetch
+from serve.artifact import demands, details, dvc, fetch
 from serve.artifact.fetch import PullLimits, Store
 from serve.artifact.pin import FILENAME, Pin, write
 from serve.artifact.snapshot import Recipe, Snapshot
+from serve.artifact.trust import Trust
 from serve.commands.checks.check import Check, bad, good, note
 from serve.errors import EnvironmentFailed, MachineFailed, RemoteNotTrusted, RolloutFailed
 from serve.settings import Settings
@@ -31,7 +32,8 @@ async def obtainable(settings: Settings, pin: Pin) -> list[Check]:
         said = told in remote.told  # once is enough
         told = "its packages stand in what is to be pulled" if said else told
         return [remote, bad("environment", f"can't be told: {told}", "mend that first")]
-    return [remote, *[await _environment(one, settings) for one in snapshots.values()]]
+    trusted = await _trusted(store, pin, snapshots, composition.make_trust(settings))
+    return [remote, *trusted, *[await _environment(one, settings) for one in snapshots.values()]]
 
 
 def _here(store: Store, pin: Pin) -> bool:
@@ -62,6 +64,26 @@ async def _remote(store: Store, pin: Pin, limits: PullLimits, here: bool) -> Che
     if here:
         return note("remote", f"{problem}; what is pinned now is here already", mend)
     return bad("remote", problem, mend)
+
+
+async def _trusted(store: Store, pin: Pin, snapshots: dict[str, Snapshot], trust: Trust) -> list[Check]:
+    """Whether each model is what the operator asks for, where something is asked: told of those that are here."""
+    if not trust.asks:
+        return []
+    found = list[Check]()
+    for model in pin.models:
+        one = snapshots.get(model.digest)
+        if one is None or one.folder != store.snapshot(model):
+            told = f"{model.name} is not here yet: whether it is what is asked for can't be told"
+            found.append(note("trust", told, "serve plan pulls it, and tells"))
+            continue
+        try:
+            await demands.met(one, trust)
+        except RolloutFailed as error:
+            found.append(bad("trust", error.message, "docs/trust.md tells what a model needs, and how it comes by it"))
+        else:
+            found.append(good("trust", f"{model.name} is what is asked for"))
+    return found
 
 
 async def _missing(store: Store, pin: Pin, limits: PullLimits) -> list[str]:

@@ -54,6 +54,14 @@ def verified(repo: Path, pin: Pin, trust: Trust) -> Iterator[Check]:
         yield good("commit", f"{found.revision[:12]}, signed by {found.signer}")
 
 
+def default(name: str | None, pin: Pin) -> Iterator[Check]:
+    """Whether the model that is meant where none is named is one of those pinned."""
+    names = [model.name for model in pin.models]
+    if name is not None and name not in names:
+        mend = f"set PINION_ROLLOUT__DEFAULT_MODEL to one of {', '.join(names)}, or promote {name}"
+        yield note("default model", f"{FILENAME} pins no {name}: who names no model is answered 404", mend)
+
+
 def committed(repo: Path, pin: Pin) -> Iterator[Check]:
     """Whether git has this very models.dvc, and whether it is HEAD's."""
     head = history.pin_at(repo, "HEAD")

@@ -14,10 +14,22 @@ from typing import Any
 
 import pytest
 
+from serve.artifact import fetch
+from serve.artifact.fetch import PullLimits
 from serve.artifact.trust import CommitPolicy, Trust
 from serve.commands.checks import machine, models, repository
 from serve.commands.checks.check import Check, Verdict
-from serve.settings import ArtifactSettings, AuthSettings, HttpSettings, Settings, TrustSettings, WorkerSettings
+from serve.errors import SignatureMissing
+from serve.settings import (
+    ArtifactSettings,
+    AuthSettings,
+    HttpSettings,
+    RecordSettings,
+    Settings,
+    TrustSettings,
+    WorkerSettings,
+)
+from tests import pem
 from tests.certificates import Authority
 from tests.forms import FULL
 from tests.packages import wheel
@@ -177,6 +189,53 @@ def test_files_that_are_not_there_are_named(made: Releases, tmp_path: Path) -> N
     named = settings(made, trust=TrustSettings(keys=(lost,)), auth=AuthSettings(keys=tmp_path / "keys.txt"))
     found = verdicts(machine.files(named))
     assert (found["trust"], found["access"][0]) == ((Verdict.BAD, f"can't read {lost}"), Verdict.BAD)
+
+
+def test_paths_that_models_are_granted_and_that_are_not_there_are_named(made: Releases, tmp_path: Path) -> None:
+    assert not list(machine.granted(settings(made)))
+    lost = tmp_path / "vocabulary"
+    granted = settings(made, worker=WorkerSettings(readable=(tmp_path, lost)))
+    assert verdicts(machine.granted(granted)) == {
+        "granted": (Verdict.NOTE, f"{lost} can't be found: models can't use it")
+    }
+    lost.mkdir()
+    assert verdicts(machine.granted(granted)) == {"granted": (Verdict.GOOD, "2 paths to read, 0 to write")}
+
+
+def test_a_folder_that_recordings_can_not_be_written_to_is_said(made: Releases, tmp_path: Path) -> None:
+    assert not list(machine.recording(settings(made)))
+    place = tmp_path / "records"
+    recorded = settings(made, record=RecordSettings(folder=place))
+    assert verdicts(machine.recording(recorded)) == {"recording": (Verdict.GOOD, str(place))}
+    assert not place.exists()
+    place.write_text("in its place")
+    told = f"{place} can't be written: nothing is recorded"
+    assert verdicts(machine.recording(recorded)) == {"recording": (Verdict.NOTE, told)}
+
+
+def test_a_default_model_that_is_not_pinned_is_said(made: Releases) -> None:
+    pin, _ = repository.readable(made.repo)
+    assert pin is not None
+    assert not list(repository.default(None, pin))
+    assert not list(repository.default("a", pin))
+    found = verdicts(repository.default("b", pin))
+    assert found == {"default model": (Verdict.NOTE, "models.dvc pins no b: who names no model is answered 404")}
+
+
+def test_a_model_is_judged_by_what_the_operator_asks_once_it_is_here(
+    made: Releases, index: Path, tmp_path: Path
+) -> None:
+    pin, _ = repository.readable(made.repo)
+    assert pin is not None
+    asked = pem.key(tmp_path, "ada").public
+
+    def trust(state: str) -> list[Check]:
+        named = settings(made, state, trust=TrustSettings(keys=(asked,)))
+        return [one for one in asyncio.run(models.obtainable(named, pin)) if one.name == "trust"]
+
+    assert [(one.verdict, "not here yet" in one.told) for one in trust("elsewhere")] == [(Verdict.NOTE, True)]
+    asyncio.run(fetch.fetch(made.store("asked"), pin, PullLimits(60)))
+    assert [(one.verdict, one.told) for one in trust("asked")] == [(Verdict.BAD, SignatureMissing("a").message)]
 
 
 @pytest.mark.parametrize(
