@@ -75,7 +75,9 @@ Lower = Annotated[bool | None, typer.Option("--lower/--higher", help="Which is b
     epilog="Examples: promote --best val_accuracy --experiment digits, or promote runs:/RUN_ID/model --name churn",
 )
 def artifact(
-    uri: Annotated[str | None, typer.Argument(help="runs:/…, models:/…, a run id, or a model folder.")] = None,
+    uri: Annotated[
+        str | None, typer.Argument(help="runs:/…, models:/…, a run id (8 digits will do), or a folder.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Name to serve it under; its experiment's otherwise.")] = None,
     best: Annotated[str | None, typer.Option(help="Pick the best run by this metric.", metavar="METRIC")] = None,
     experiment: Annotated[str | None, typer.Option(help="With --best: among this experiment's runs.")] = None,

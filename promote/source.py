@@ -1,7 +1,7 @@
 """A reference to a model → a `Candidate`: what MLflow knows of it, and where its bytes can be had.
 
 Understood: `runs:/<run>/<path>`, `models:/m-<id>`, `models:/<name>/<version>`, `models:/<name>@<alias>`, a bare
-run id, a local MLflow model folder. The only user of MLflow's tracking API here, with `field` and `tell`.
+run id or its beginning, a local MLflow model folder. With `field` and `tell` the only user of MLflow's tracking API.
 """
 
 import contextlib
@@ -18,14 +18,16 @@ from typing import NoReturn
 
 import mlflow
 import requests
-from mlflow.entities import LoggedModel, Run
+from mlflow.entities import LoggedModel, Run, ViewType
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from promote.errors import PromotionRefused, plain
 
-_RUN_ID = re.compile(r"[0-9a-f]{32}")
+_RUN_ID = re.compile(r"[0-9a-f]{8,32}")  # whole, or its beginning
+_WHOLE = 32  # digits
+_MOST_TOLD = 5
 _REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<version>[^/]+)|@(?P<alias>.+))")
 _HISTORY = "mlflow.log-model.history"
 _LIMITS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
@@ -173,7 +175,21 @@ def _find(client: MlflowClient, reference: str) -> Candidate:
             f"'{plain(reference)}' names no version: models:/<name>/<version> or models:/<name>@<alias>"
         )
     run_id, _, path = reference.removeprefix("runs:/").partition("/")
+    if _RUN_ID.fullmatch(reference) is not None and len(reference) < _WHOLE:
+        run_id = _whole(client, reference)
     return _of_run(client, client.get_run(run_id), path)
+
+
+def _whole(client: MlflowClient, beginning: str) -> str:
+    """The id of the one run whose id begins so: `serve history` and the console show twelve digits of it."""
+    experiments = [one.experiment_id for one in mlflow.search_experiments(view_type=ViewType.ALL)]
+    asked = f"attributes.run_id LIKE '{beginning}%'"
+    found = [run.info.run_id for run in client.search_runs(experiments, asked, ViewType.ALL, max_results=_MOST_TOLD)]
+    if not found:
+        raise PromotionRefused(f"MLflow at {tracking()} has no run whose id begins with {beginning}")
+    if len(found) > 1:
+        raise PromotionRefused(f"several runs have ids that begin with {beginning}: {', '.join(found)}")
+    return str(found[0])
 
 
 def _of_registered(client: MlflowClient, name: str, version: str | None, alias: str | None) -> Candidate:

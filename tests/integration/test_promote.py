@@ -90,6 +90,7 @@ def test_every_form_of_reference_finds_its_model(repository: Repository, field: 
     one, other = field.first, field.second
     for reference, wanted in {
         f"runs:/{one.run}/model": one,
+        one.run[:12]: one,
         one.run: one,
         f"models:/{other.model}": other,
         "models:/fleet/2": other,
