@@ -5,6 +5,8 @@ it is not there at all: the log is what it always is.
 """
 
 import contextlib
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -25,6 +27,14 @@ _TOLD_ELSEWHERE = frozenset(
 )
 _ALWAYS = ("start",)  # other steps have often nothing to do, which need not be told
 _QUICK_SECONDS = 0.3
+
+
+def called(program: str = sys.argv[0], environment: Mapping[str, str] = os.environ, folder: str = "") -> str:
+    """How this program is called from the terminal it was begun on: where make did, its PATH is not that terminal's."""
+    if "MAKELEVEL" not in environment or os.path.basename(program) != "serve":
+        return "serve"
+    nearby = os.path.relpath(program, folder or None)
+    return program if nearby.startswith(os.pardir) else nearby
 
 
 class Account:
@@ -90,7 +100,8 @@ class Account:
         if before:
             self._console.print(drawn.switched(before, self._before, event["seconds"]))
         else:
-            self._console.print(drawn.ready(self._before, self._address, self._page, time.monotonic() - self._began))
+            took = time.monotonic() - self._began
+            self._console.print(drawn.ready(self._before, self._address, self._page, took, called()))
 
     def _rollout_failed(self, event: EventDict) -> None:
         self._live.stop()

@@ -56,8 +56,8 @@ def step(one: Doing, took: float) -> RenderableType:
     return Text.from_markup(f"  {OK} {one.step:<{_WORD}} {escape(one.told)} [dim]{seconds(took)}[/]")
 
 
-def ready(models: Mapping[str, Deployed], address: str, console: str, took: float) -> RenderableType:
-    """The first release is live: what can be done now."""
+def ready(models: Mapping[str, Deployed], address: str, console: str, took: float, serve: str) -> RenderableType:
+    """The first release is live: what can be done now; `serve` is how this program is called."""
     live = ", ".join(f"[bold]{escape(name)}[/] [dim]{short(one.snapshot.digest)}[/]" for name, one in models.items())
     head = Text.from_markup(f"  {OK} [green]{'live':<{_WORD}}[/] {live} [dim]{seconds(took)}[/]\n")
     name = next(iter(models), "")
@@ -67,10 +67,10 @@ def ready(models: Mapping[str, Deployed], address: str, console: str, took: floa
         "console": console,
         "docs": f"{base}/docs",
         "metrics": f"{base}/metrics",
-        "predict": f"serve example {name}{there} | curl -H 'Content-Type: application/json' -d @- "
+        "predict": f"{serve} example {name}{there} | curl -H 'Content-Type: application/json' -d @- "
         f"{address}/models/{name}/predict",
-        "roll back": "serve history, then: git checkout REVISION -- models.dvc",
-        "look": f"serve status --watch{there}",
+        "roll back": f"{serve} history, then: git checkout REVISION -- models.dvc",
+        "look": f"{serve} status --watch{there}",
     }
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="dim", no_wrap=True, width=_WORD)
