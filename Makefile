@@ -49,8 +49,8 @@ test: .venv/.dev .venv-clients/.done
 	TEST_SLACK=5 pytest -m "not e2e" --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 12
 
 e2e: .venv/.dev .venv/.remotes .venv-clients/.done  ## the long forms of the promises
-	pytest -m e2e --numprocesses 2 --dist loadfile --no-loadscope-reorder
-	pytest -m "timed and not e2e"
+	pytest -m "e2e and not timed" --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	pytest -m timed
 
 bench: .venv/.dev .venv-bench/.done  ## Pinion beside mlflow, mosec and an empty server; writes docs/benchmarks.md
 	python -m benchmarks $(ARGS)
