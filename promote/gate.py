@@ -9,9 +9,13 @@ from packaging.requirements import InvalidRequirement, Requirement
 from promote import example
 from promote.errors import plain
 from promote.source import Candidate
+from serve.artifact import listing
+from serve.artifact.pin import LONGEST_NAME
 
 _DVCS_FOLDERS = frozenset((".dvc", ".git", ".hg"))
 _DVCS_FILES = frozenset((".dvcignore", "dvc.yaml", "dvc.lock"))
+_DEEPEST = "n" * LONGEST_NAME + "/model/"  # where its files may come to lie below models/
+_MOST_TOLD = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +60,17 @@ def _of_wholeness(facts: Facts, known_sizes: Mapping[str, int]) -> list[str]:
 
 
 def _of_names(facts: Facts) -> list[str]:
-    """DVC leaves such files out of what it keeps, or refuses the whole folder for them."""
-    kept = sorted(path for path in facts.files if _is_dvcs_own(path))
-    return [f"it holds {plain(path, 80)}, a name that DVC or git keeps for itself" for path in kept[:5]]
+    """DVC leaves such files out of what it keeps, or refuses the whole folder for them; and `serve` does these."""
+    kept = [path for path in facts.files if _is_dvcs_own(path)]
+    unfit = {path: told for path in facts.files if (told := listing.flaw(_DEEPEST + path))}
+    reasons = [f"it holds {plain(path, 80)}, a name that DVC or git keeps for itself" for path in sorted(kept)]
+    reasons += [f"it holds {listing.shown(path)}, which {told}" for path, told in sorted(unfit.items())]
+    return reasons[:_MOST_TOLD]
 
 
 def _is_dvcs_own(path: str) -> bool:
     *folders, name = path.split("/")
-    return not _DVCS_FOLDERS.isdisjoint(folders) or name in _DVCS_FILES or name.endswith(".dvc") or not _is_text(path)
-
-
-def _is_text(path: str) -> bool:
-    """Not so where the name is of bytes that are no UTF-8."""
-    return not any("\ud800" <= character <= "\udfff" for character in path)
+    return not _DVCS_FOLDERS.isdisjoint(folders) or name in _DVCS_FILES or name.endswith(".dvc")
 
 
 def _of_model(facts: Facts) -> list[str]:

@@ -42,7 +42,7 @@ def parse(data: bytes, pin: Pin) -> Listing:
     found: dict[str, str] = {}
     for entry in entries:
         path, md5 = _entry(entry, names)
-        _expect(path not in found, f"names {_shown(path)} twice")
+        _expect(path not in found, f"names {shown(path)} twice")
         found[path] = md5
     _require_tree(found)
     _expect(_as_dvc_writes(found) == data, "is written as DVC writes none")
@@ -54,13 +54,22 @@ def _entry(entry: Any, names: set[str]) -> tuple[str, str]:
     path, md5 = entry["relpath"], entry["md5"]
     _expect(isinstance(md5, str) and _MD5.fullmatch(md5) is not None, "has an md5 that is not 32 hex digits")
     _expect(isinstance(path, str), "has a path that is no text")
-    _expect(_FORBIDDEN.search(path) is None, f"has a character in {_shown(path)} that no path may have")
-    _expect(len(path.encode()) <= _PATH_BYTES, f"has a path of over {_PATH_BYTES} bytes: {_shown(path)}")
+    wrong = flaw(path)
+    _expect(not wrong, f"has {shown(path)}, which {wrong}")
+    model, _, below = path.partition("/")
+    _expect(model in names and below != "", f"has {shown(path)}, which is in no model that the pin names")
+    return path, md5
+
+
+def flaw(path: str) -> str:
+    """Why no file below `models/` may have this path, as what it does; '' where it may."""
+    if _FORBIDDEN.search(path) is not None:
+        return "has a character that no path may have: a backslash, a control character or none of UTF-8"
+    if len(path.encode()) > _PATH_BYTES:
+        return f"has over {_PATH_BYTES} bytes"
     segments = path.split("/")
     plain = all(segment not in ("", ".", "..") and len(segment.encode()) <= _SEGMENT_BYTES for segment in segments)
-    _expect(plain and len(segments) <= _SEGMENTS, f"has {_shown(path)}, which is no plain path below a folder")
-    _expect(segments[0] in names and len(segments) > 1, f"has {_shown(path)}, which is in no model that the pin names")
-    return path, md5
+    return "" if plain and len(segments) <= _SEGMENTS else "is no plain path below a folder"
 
 
 def _require_tree(found: Listing) -> None:
@@ -68,7 +77,7 @@ def _require_tree(found: Listing) -> None:
     for path in found:
         at = path.find("/")
         while at >= 0:
-            _expect(path[:at] not in found, f"has {_shown(path[:at])} as a file and as a folder")
+            _expect(path[:at] not in found, f"has {shown(path[:at])} as a file and as a folder")
             at = path.find("/", at + 1)
 
 
@@ -81,6 +90,6 @@ def _expect(holds: bool, otherwise: str) -> None:
         raise ListingRefused(f"DVC's listing {otherwise}: no promotion writes that, so have the model promoted again")
 
 
-def _shown(path: str) -> str:
-    """A path of the listing in a message: short, and in printable characters."""
+def shown(path: str) -> str:
+    """Such a path in a message: short, and in printable characters."""
     return "'" + path[:80].encode("unicode_escape").decode()[:80] + "'"

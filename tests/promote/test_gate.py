@@ -55,7 +55,6 @@ def test_every_file_that_the_store_lists_must_be_there_whole() -> None:
         (".dvc/x", ".dvc/x"),
         ("data/x.dvc", "data/x.dvc"),
         ("dvc.yaml", "dvc.yaml"),
-        ("data/\udcff\x1b", "data/"),
     ],
 )
 def test_a_file_that_would_not_come_back_from_dvc_is_named(path: str, told: str) -> None:
@@ -63,6 +62,21 @@ def test_a_file_that_would_not_come_back_from_dvc_is_named(path: str, told: str)
     assert verdict(GOOD, replace(FACTS, files=files), {}) == [
         f"it holds {told}, a name that DVC or git keeps for itself"
     ]
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("data/\udcff", r"'data/\udcff', which has a character that no path may have"),
+        ("data/\x1b[31m", r"'data/\x1b[31m', which has a character that no path may have"),
+        ("data\\x", r"'data\\x', which has a character that no path may have"),
+        ("x/" * 30 + "x", f"'{'x/' * 30}x', which is no plain path below a folder"),
+        ("/".join(["x" * 250] * 4), f"'{'x' * 80}', which has over 1024 bytes"),
+    ],
+)
+def test_a_file_that_serve_would_not_take_from_dvc_is_named(path: str, told: str) -> None:
+    found = verdict(GOOD, replace(FACTS, files={**FACTS.files, path: 1}), {})
+    assert [one.startswith(f"it holds {told}") for one in found] == [True], found
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ async def test_what_can_not_be_fetched_is_told_and_asked_for_again_once_it_is_th
     remote.rename(tmp_path / "gone")
     asked = past(releases)
     told = await got(asked, f"/history/{revision}")
-    assert "neither the cache nor the remote has" in told["unknown"]
+    assert "the remote's folder remote is not there" in told["unknown"]
     assert str(tmp_path) not in told["unknown"]
     assert (told["models"]["a"]["change"], told["models"]["a"]["facts"]) == ("changed", None)
     (tmp_path / "gone").rename(remote)
