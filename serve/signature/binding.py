@@ -6,7 +6,9 @@ too; what no MLflow would take is refused here; what MLflow may bend until it fi
 as it came, and its verdict stands. What has no signature goes there in any case.
 """
 
+import contextlib
 import functools
+import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -21,6 +23,7 @@ from serve.signature.payload import UNIFIED, Payload
 from serve.signature.spec import Signature
 
 _NO_PARAMS = "[]"
+_BEYOND = 2.0**63
 
 
 class Bound(NamedTuple):
@@ -81,7 +84,7 @@ def bind(payload: Payload, signature: Signature) -> Bound:
     """The payload, read strictly; `InvalidInputs` where it does not fit."""
     if payload.form == UNIFIED:
         return _unified(payload, signature)
-    bound_params = params.bind(payload.params, signature.params)
+    bound_params = params.bind(_params(payload), signature.params)
     if not signature.checked_here:
         return Bound(_unchecked(payload, signature), bound_params)
     value, _ = _checked(payload, signature)
@@ -94,7 +97,7 @@ def bind_as_mlflow(payload: Payload, signature: Signature) -> Bound:
     """The payload as MLflow's scoring server would read it; `InvalidInputs` where it surely would refuse it."""
     if payload.form == UNIFIED:
         return _unified(payload, signature)
-    bound_params = params.bind(payload.params, signature.params, strict=False)
+    bound_params = params.bind(_params(payload), signature.params, strict=False)
     if not signature.checked_here:
         return Bound(_unchecked(payload, signature), bound_params)
     try:
@@ -106,6 +109,20 @@ def bind_as_mlflow(payload: Payload, signature: Signature) -> Bound:
     except InvalidInputs:
         alike = False
     return Bound(value if alike and value.rows else _as_it_came(payload), bound_params)
+
+
+def _params(payload: Payload) -> Any:
+    """As they came, with integers as they were written: those beyond 64 bits orjson reads as floats."""
+    given = payload.params
+    if payload.body and isinstance(given, dict) and any(_rounded(value) for value in given.values()):
+        with contextlib.suppress(ValueError, RecursionError):  # of more digits than Python reads: MLflow refuses it too
+            return json.loads(payload.body)["params"]
+    return given
+
+
+def _rounded(value: Any) -> bool:
+    """Whether it, or one of a list, is a float that an integer beyond 64 bits may have become."""
+    return any(type(one) is float and abs(one) >= _BEYOND for one in (value if isinstance(value, list) else [value]))
 
 
 def bind_document(body: bytes, kind: str, signature: Signature) -> Bound:

@@ -80,6 +80,18 @@ FOUND = {
         Signed(params=({"name": "p", "type": "datetime", "default": "2024-01-01T00:00:00", "shape": None},)),
         b'{"inputs": [1], "params": {"p": "2024-05-31T12:00:00Z"}}',
     ),
+    "an integer just beyond 64 bits as param": Case(
+        Signed(params=({"name": "p", "type": "integer", "default": 0, "shape": None},)),
+        b'{"inputs": [1], "params": {"p": -9223372036854775809}}',
+    ),
+    "integers just beyond 64 bits as param": Case(
+        Signed(params=({"name": "p", "type": "long", "default": [0], "shape": [-1]},)),
+        b'{"inputs": [1], "params": {"p": [1, 18446744073709551616]}}',
+    ),
+    "a huge number for an integer as param": Case(
+        Signed(params=({"name": "p", "type": "long", "default": 0, "shape": None},)),
+        b'{"inputs": [1], "params": {"p": 1e19}}',
+    ),
     "no texts in rows": Case(
         Signed(({"type": "tensor", "tensor-spec": {"dtype": "str", "shape": [-1, -1]}},)), b'{"inputs": [[]]}'
     ),

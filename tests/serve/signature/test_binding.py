@@ -1,12 +1,14 @@
+from collections.abc import Callable
 from typing import Any
 
+import orjson
 import pytest
 
 from serve.child import wire
 from serve.errors import InvalidInputs
-from serve.signature.binding import Bound, bind
+from serve.signature.binding import Bound, bind, bind_as_mlflow
 from serve.signature.params import bind as bind_params
-from serve.signature.payload import Payload
+from serve.signature.payload import Payload, parse
 from serve.signature.spec import Column, Param, Signature, TensorSpec
 from tests.serve.signature.reading import items
 
@@ -89,6 +91,20 @@ def test_a_value_of_no_parts_shares_its_batch_with_nobody() -> None:
 
 
 IDS = Param("ids", "long", [1], (-1,))
+
+
+@pytest.mark.parametrize("read", [bind, bind_as_mlflow])
+@pytest.mark.parametrize("written", ["-9223372036854775809", "18446744073709551616", "1" * 300])
+def test_an_integer_beyond_64_bits_is_the_param_that_was_written(read: Callable[..., Bound], written: str) -> None:
+    body = f'{{"inputs": {{"x": [1.0]}}, "params": {{"ids": [1, {written}]}}}}'.encode()
+    found = read(parse(orjson.loads(body), body), Signature(columns=FRAME.columns, params=(IDS,)))
+    assert found.params == {"ids": [1, int(written)]}
+
+
+def test_a_number_with_a_point_is_no_integer_however_large_it_is() -> None:
+    body = b'{"inputs": {"x": [1.0]}, "params": {"ids": [1, 1e19]}}'
+    with pytest.raises(InvalidInputs, match=r"^params\.ids\[1\] must be of type long, not a number$"):
+        bind(parse(orjson.loads(body), body), Signature(columns=FRAME.columns, params=(IDS,)))
 
 
 def test_params_not_given_have_their_defaults() -> None:
