@@ -65,7 +65,7 @@ docs: .venv/.dev  ## regenerate the pages made from code, and build the site of 
 	for page in settings options routes errors metrics; do python docs/generate_$$page.py > docs/$$page.md || exit 1; done
 	python deploy/grafana/source/generate.py > deploy/grafana/pinion.json
 	python -m tests.types.page > docs/types.md
-	mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
 
 vendor:  ## put what the console takes from npm into the package, and format the console's files; needs npm
 	@cd vendor && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
