@@ -14,7 +14,7 @@ from serve.artifact.pin import LONGEST_NAME
 
 _DVCS_FOLDERS = frozenset((".dvc", ".git", ".hg"))
 _DVCS_FILES = frozenset((".dvcignore", "dvc.yaml", "dvc.lock"))
-_DEEPEST = "n" * LONGEST_NAME + "/model/"  # where its files may come to lie below models/
+_DEEPEST = "n" * LONGEST_NAME + "/model/"  # where its files may come to lie, below models/
 _MOST_TOLD = 5
 
 
@@ -64,7 +64,10 @@ def _of_names(facts: Facts) -> list[str]:
     kept = [path for path in facts.files if _is_dvcs_own(path)]
     unfit = {path: told for path in facts.files if (told := listing.flaw(_DEEPEST + path))}
     reasons = [f"it holds {plain(path, 80)}, a name that DVC or git keeps for itself" for path in sorted(kept)]
-    reasons += [f"it holds {listing.shown(path)}, which {told}" for path, told in sorted(unfit.items())]
+    reasons += [
+        f"it holds {listing.shown(path)}, which {told}; log it under another name"
+        for path, told in sorted(unfit.items())
+    ]
     return reasons[:_MOST_TOLD]
 
 

@@ -188,7 +188,7 @@ def _whole(client: MlflowClient, beginning: str) -> str:
     if not found:
         raise PromotionRefused(f"MLflow at {tracking()} has no run whose id begins with {beginning}")
     if len(found) > 1:
-        raise PromotionRefused(f"several runs have ids that begin with {beginning}: {', '.join(found)}")
+        raise PromotionRefused(f"several runs have ids that begin with {beginning}; name one of: {', '.join(found)}")
     return str(found[0])
 
 

@@ -33,7 +33,6 @@ from serve.signature.binding import Bound
 
 Written = TypeVar("Written")
 
-_FEWEST_DIGITS = 7
 _NOTHING = Value("json", ())
 
 
@@ -80,7 +79,7 @@ class Inference:
         except BaseException as error:
             if self._next(request, Turn(deployed), error) is not None:
                 return None
-            self._count_failed(deployed, error)
+            self._count(deployed.snapshot.name, deployed.revision, outcome(error))
             raise
         self._in_flight += 1
         return Asked(request, deployed, bound, entry)
@@ -98,7 +97,7 @@ class Inference:
         except BaseException as error:
             after = self._next(asked.request, Turn(deployed), error)
             if after is None:
-                self._count_failed(deployed, error)
+                self._count(deployed.snapshot.name, deployed.revision, outcome(error))
                 raise
             return after
         return _response(deployed, asked.bound, value)
@@ -126,7 +125,7 @@ class Inference:
         except BaseException as error:
             after = self._next(request, turn, error)
             if after is None:
-                self._count_failed(turn.deployed, error)
+                self._count(turn.deployed.snapshot.name, turn.deployed.revision, outcome(error))
                 raise
         else:
             return _response(turn.deployed, bound, value)
@@ -143,7 +142,7 @@ class Inference:
         if not (died or full or isinstance(error, NotReady)):
             return None
         found = self._rollout.stand_in(turn.deployed)
-        if found is None or not (request.version is None or _is_version(request.version, found)):
+        if found is None or not (request.version is None or found.is_version(request.version)):
             found = turn.deployed if died else None
         return Turn(found, int(died), first=turn.deployed) if found is not None else None
 
@@ -184,7 +183,7 @@ class Inference:
 
     def is_large(self, response: InferenceResponse) -> bool:
         """Whether it is to be written aside."""
-        return self._aside.takes(_size(response))
+        return self._aside.takes(response.size)
 
     def write(self, response: InferenceResponse, write: Callable[[InferenceResponse], Written]) -> Written:
         """`write(response)`, of an answer that is not large; the request is counted by how that ends."""
@@ -211,7 +210,7 @@ class Inference:
         told = chunk._replace(bound=chunk.bound._replace(value=_NOTHING))  # large too, and not asked for
         allowed = _shorter(self._allowed(request), chunk.bound.timeout_seconds)
         async with _within(chunk.model, request.received, allowed):
-            return await self._aside.run(_size(chunk), write, told)
+            return await self._aside.run(chunk.size, write, told)
 
     def refused(self, error: ServeError) -> None:
         """Count a request that was refused before any model was asked."""
@@ -226,7 +225,7 @@ class Inference:
         if wanted is None or wanted not in models:
             raise ModelNotFound(wanted, tuple(models))
         deployed = models[wanted]
-        if version is not None and not _is_version(version, deployed):
+        if version is not None and not deployed.is_version(version):
             raise VersionNotFound(wanted, version, deployed.versions)
         return deployed
 
@@ -258,9 +257,6 @@ class Inference:
             self._count(model, revision, outcome(error))
             raise
 
-    def _count_failed(self, deployed: Deployed, error: BaseException) -> None:
-        self._count(deployed.snapshot.name, deployed.revision, outcome(error))
-
     async def _bind(self, request: InferenceRequest, deployed: Deployed) -> tuple[Bound, float]:
         """What a worker takes, and the seconds, since it was received, that the request may take."""
         reading, allowed = request.reading, self._allowed(request)
@@ -282,10 +278,6 @@ def _response(deployed: Deployed, bound: Bound, value: Value) -> InferenceRespon
     return InferenceResponse(deployed.snapshot.name, value, bound, deployed.snapshot.signature, deployed.lineage)
 
 
-def _size(response: InferenceResponse) -> int:
-    return sum([len(part.data) for part in response.value.parts])
-
-
 @contextlib.asynccontextmanager
 async def _within(name: str, received: float, seconds: float) -> AsyncIterator[None]:
     try:
@@ -293,12 +285,6 @@ async def _within(name: str, received: float, seconds: float) -> AsyncIterator[N
             yield
     except TimeoutError:
         raise DeadlineExceeded(name, seconds) from None
-
-
-def _is_version(version: str, deployed: Deployed) -> bool:
-    """Whether it is the beginning of the model's digest or revision, of as many digits as git shows at least."""
-    digits = version.removeprefix("sha256:")
-    return len(digits) >= _FEWEST_DIGITS and any(name.startswith(digits) for name in deployed.versions)
 
 
 def _require_one_row(bound: Bound) -> None:

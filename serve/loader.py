@@ -32,6 +32,8 @@ from serve.worker.process import Command
 
 log = structlog.get_logger()
 
+_FEWEST_DIGITS = 7
+
 Lineage = tuple[tuple[str, str], ...]  # the header lines of an answer that name its model, digest, revision and run
 
 
@@ -66,6 +68,11 @@ class Deployed:
         """The names this version answers to: its digest's and its revision's first twelve digits, and both whole."""
         digest = self.snapshot.digest.removeprefix("sha256:")
         return (digest[:12], self.revision[:12], digest, self.revision)
+
+    def is_version(self, asked: str) -> bool:
+        """Whether it is the beginning of its digest or revision, of as many digits as git shows at least."""
+        digits = asked.removeprefix("sha256:")
+        return len(digits) >= _FEWEST_DIGITS and any(name.startswith(digits) for name in self.versions)
 
 
 @dataclass(frozen=True, slots=True)

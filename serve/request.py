@@ -63,6 +63,11 @@ class InferenceResponse(NamedTuple):
         """The commit that pinned the model."""
         return dict(self.lineage)["x-model-revision"]
 
+    @property
+    def size(self) -> int:
+        """Of its data, in bytes."""
+        return sum([len(part.data) for part in self.value.parts])
+
 
 @dataclass(frozen=True, slots=True)
 class InferenceStream:

@@ -66,10 +66,12 @@ def flaw(path: str) -> str:
     if _FORBIDDEN.search(path) is not None:
         return "has a character that no path may have: a backslash, a control character or none of UTF-8"
     if len(path.encode()) > _PATH_BYTES:
-        return f"has over {_PATH_BYTES} bytes"
+        return f"has over {_PATH_BYTES} bytes, with its folders"
     segments = path.split("/")
     plain = all(segment not in ("", ".", "..") and len(segment.encode()) <= _SEGMENT_BYTES for segment in segments)
-    return "" if plain and len(segments) <= _SEGMENTS else "is no plain path below a folder"
+    if not plain:
+        return "is no plain path below a folder"
+    return f"is over {_SEGMENTS} folders deep" if len(segments) > _SEGMENTS else ""
 
 
 def _require_tree(found: Listing) -> None:

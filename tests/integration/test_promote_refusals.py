@@ -147,7 +147,7 @@ def test_the_beginning_of_two_run_ids(repository: Repository, field: Field) -> N
         for new, old in zip(alike, (field.first.run, field.second.run), strict=True):
             database.execute("UPDATE runs SET run_uuid = ? WHERE run_uuid = ?", (new, old))
     told = refused(repository, "abcdef01")
-    assert told.startswith("several runs have ids that begin with abcdef01: ")
+    assert told.startswith("several runs have ids that begin with abcdef01; name one of: ")
     assert all(one in told for one in alike)
 
 

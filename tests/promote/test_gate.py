@@ -70,13 +70,14 @@ def test_a_file_that_would_not_come_back_from_dvc_is_named(path: str, told: str)
         ("data/\udcff", r"'data/\udcff', which has a character that no path may have"),
         ("data/\x1b[31m", r"'data/\x1b[31m', which has a character that no path may have"),
         ("data\\x", r"'data\\x', which has a character that no path may have"),
-        ("x/" * 30 + "x", f"'{'x/' * 30}x', which is no plain path below a folder"),
+        ("x/" * 30 + "x", f"'{'x/' * 30}x', which is over 32 folders deep"),
         ("/".join(["x" * 250] * 4), f"'{'x' * 80}', which has over 1024 bytes"),
     ],
 )
 def test_a_file_that_serve_would_not_take_from_dvc_is_named(path: str, told: str) -> None:
     found = verdict(GOOD, replace(FACTS, files={**FACTS.files, path: 1}), {})
     assert [one.startswith(f"it holds {told}") for one in found] == [True], found
+    assert found[0].endswith("; log it under another name")
 
 
 @pytest.mark.parametrize(

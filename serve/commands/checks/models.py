@@ -81,6 +81,8 @@ async def _trusted(store: Store, pin: Pin, snapshots: dict[str, Snapshot], trust
             await demands.met(one, trust)
         except RolloutFailed as error:
             found.append(bad("trust", error.message, "docs/trust.md tells what a model needs, and how it comes by it"))
+        except OSError as error:
+            found.append(bad("trust", MachineFailed(error).message, "mend the state folder first"))
         else:
             found.append(good("trust", f"{model.name} is what is asked for"))
     return found

@@ -54,7 +54,7 @@ PATHS = {
     "long": ("digits/" + "/".join(["x" * 200] * 6), "over 1024 bytes"),
     "a long segment": ("digits/" + "x" * 256, "no plain path"),
     "a long segment in bytes": ("digits/" + "é" * 130, "no plain path"),
-    "deep": ("digits" + "/x" * 32, "no plain path"),
+    "deep": ("digits" + "/x" * 32, "over 32 folders deep"),
 }
 
 

@@ -236,6 +236,8 @@ def test_a_model_is_judged_by_what_the_operator_asks_once_it_is_here(
     assert [(one.verdict, "not here yet" in one.told) for one in trust("elsewhere")] == [(Verdict.NOTE, True)]
     asyncio.run(fetch.fetch(made.store("asked"), pin, PullLimits(60)))
     assert [(one.verdict, one.told) for one in trust("asked")] == [(Verdict.BAD, SignatureMissing("a").message)]
+    (made.store("asked").snapshot(pin.models[0]) / "model.sig").mkdir()
+    assert [(one.verdict, "Is a directory" in one.told) for one in trust("asked")] == [(Verdict.BAD, True)]
 
 
 @pytest.mark.parametrize(
