@@ -59,7 +59,7 @@ def default(name: str | None, pin: Pin) -> Iterator[Check]:
     names = [model.name for model in pin.models]
     if name is not None and name not in names:
         mend = f"set PINION_ROLLOUT__DEFAULT_MODEL to one of {', '.join(names)}, or promote {name}"
-        yield note("default model", f"{FILENAME} pins no {name}: who names no model is answered 404", mend)
+        yield note("default", f"{FILENAME} pins no {name}: who names no model is answered 404", mend)
 
 
 def committed(repo: Path, pin: Pin) -> Iterator[Check]:

@@ -219,7 +219,7 @@ def test_a_default_model_that_is_not_pinned_is_said(made: Releases) -> None:
     assert not list(repository.default(None, pin))
     assert not list(repository.default("a", pin))
     found = verdicts(repository.default("b", pin))
-    assert found == {"default model": (Verdict.NOTE, "models.dvc pins no b: who names no model is answered 404")}
+    assert found == {"default": (Verdict.NOTE, "models.dvc pins no b: who names no model is answered 404")}
 
 
 def test_a_model_is_judged_by_what_the_operator_asks_once_it_is_here(
